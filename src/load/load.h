@@ -1,0 +1,58 @@
+/*
+ * load.h - drives one load of the plan: arrivals, connections, requests, ledger. One thread a
+ * worker, one loop a thread.
+ *
+ * Open model: request n is due at its scheduled instant (constant: n / rate; Poisson: seeded
+ * exponential gaps), whatever the server does; latency counts from then. Closed model: each of
+ * `concurrency` virtual users sends its next request as soon as the last is answered; due = the
+ * moment it is ready to send. A due request that finds no free connection waits for one (its clock
+ * runs) up to its timeout, then it is shed.
+ *
+ * Lifecycle: load_new (sizes everything) -> load_start (threads; arrivals start at start_ns) ->
+ * load_stop (asks: no new request after at_ns; those in flight get until their timeout) ->
+ * load_running() false -> load_drain until 0 -> load_free. load_abort ends at once: in-flight rows
+ * close as unknown/stopped. Thread rule: all calls from the owner's thread; enter runs in each
+ * worker thread before its first socket.
+ */
+#pragma once
+#include "base/hist.h"
+#include "load/ledger.h"
+#include "net/addr.h"
+#include "plan/plan.h"
+
+struct load;
+
+struct load_config {
+    const struct plan_load *plan;
+    uint64_t seed;        /* the run's */
+    int64_t run_start_ns; /* monotonic; row times count from here */
+    struct addr target;
+    int (*enter)(
+        void *ctx); /* NULL, or e.g. joins the lab's client network namespace; 0 or -errno */
+    void *enter_ctx;
+};
+
+/* Counts since the start; monotonic; safe to read while running (each is written by one thread,
+ * read relaxed). */
+struct load_counts {
+    uint64_t due, sent, open; /* open: due and not closed */
+    uint64_t fates[FATE_COUNT];
+    uint64_t reasons[REASON_COUNT];
+    uint64_t late; /* sent more than 1 ms (or 10 % of the interval, if more) after due with a
+                      connection free */
+    uint64_t connects;
+    int64_t lateness_max_ns;
+    uint64_t bytes_in, bytes_out;
+};
+
+int load_new(const struct load_config *config, struct load **ret, struct err *err);
+int load_start(struct load *l, int64_t start_ns, struct err *err);
+void load_stop(struct load *l, int64_t at_ns);
+void load_abort(struct load *l);
+bool load_running(const struct load *l);
+void load_counts(const struct load *l, struct load_counts *ret);
+/* Send lateness (sent - due while a connection was free), merged over workers; call after
+ * load_running() is false. */
+void load_lateness(const struct load *l, struct hist *into);
+size_t load_drain(struct load *l, size_t max, ledger_fn *fn, void *ctx); /* rows of all workers */
+void load_free(struct load *l);                                          /* aborts when running */
