@@ -16,11 +16,20 @@
  */
 #pragma once
 #include "base/hist.h"
+#include "base/rng.h"
 #include "load/ledger.h"
 #include "net/addr.h"
 #include "plan/plan.h"
 
 struct load;
+
+/* The seed of a load's templates: what template_bind gets, in the workers and wherever a request is rendered again. */
+static inline uint64_t load_template_seed(uint64_t run_seed, const char *load_name)
+{
+    struct rng rng;
+    rng_init(&rng, run_seed, load_name);
+    return rng_u64(&rng);
+}
 
 struct load_config {
     const struct plan_load *plan;
