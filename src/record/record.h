@@ -34,8 +34,9 @@ extern const char *const verdict_names[VERDICT_COUNT];
 int record_create(const char *path, const struct plan *plan, const struct record_meta *meta,
                   struct record **ret, struct err *err);
 int record_open(const char *path, struct record **ret, struct err *err);
-void record_close(struct record *r);      /* commits */
-int record_error(const struct record *r); /* 0 or the first -errno */
+void record_close(struct record *r);                /* commits */
+int record_error(const struct record *r);           /* 0 or the first -errno */
+const char *record_problem(const struct record *r); /* the last error in words; "" when none */
 const char *record_path(const struct record *r);
 int record_tick(struct record *r, int64_t now_ns,
                 bool force); /* commits when a second has passed since the last */
@@ -76,3 +77,16 @@ int record_settled_object(struct record *r, int load, const char *key, int64_t c
 int record_settled(struct record *r, int load, bool stable, int64_t t_ns, const char *problem);
 int record_finish(struct record *r, int64_t t_ns,
                   const char *how); /* how: done, interrupted, aborted */
+/* What check_run found, kept for people and other tools; nothing is derived from it. Allowed after
+ * record_finish, and on a file that record_open could open for writing. `nr` counts from 0. */
+struct record_check {
+    int nr;
+    const char *kind, *name, *value, *limit, *reason;
+    enum verdict verdict;
+    double value_num, limit_num, margin; /* NaN = none */
+    int64_t at_ns;                       /* -1 = none */
+    const char *const *details;
+    size_t details_n;
+};
+int record_check_result(struct record *r, const struct record_check *c);
+int record_verdict(struct record *r, enum verdict verdict, const char *reason);
