@@ -12,6 +12,9 @@
 #include "net/addr.h"
 #include "observe/series.h"
 
+#define SCRAPE_BODY_BYTES (16 << 20)
+#define SCRAPE_TIMEOUT_NS (1000 * 1000 * 1000LL)
+
 struct scraper;
 struct scraper_ops {
     int (*socket)(void *ctx); /* non-blocking TCP socket, or -errno */
@@ -27,3 +30,9 @@ void scraper_add(struct scraper *s, const char *service, const struct addr *to, 
 void scraper_start(struct scraper *s);
 void scraper_stop(struct scraper *s);
 void scraper_free(struct scraper *s);
+
+struct scraper_counts {
+    uint64_t good, failed, missed;
+};
+/* false when there is no such service. */
+bool scraper_counts(const struct scraper *s, const char *service, struct scraper_counts *ret);
