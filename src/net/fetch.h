@@ -6,7 +6,13 @@
  * makes it in the network namespace it wants) and a deadline; `done` is called exactly once, from
  * the loop; fetch_cancel ends it without a call. body stays valid until the next fetch_start or
  * fetch_done. Limits: body at most max_body_bytes, then -EFBIG. Connection: close. Result: 0 and
- * status, or -errno (-ETIMEDOUT, -ECONNREFUSED, -EPROTO for an answer that is not HTTP, -EFBIG).
+ * status, or -errno (-ETIMEDOUT, -ECONNREFUSED, -ECONNRESET closed without a byte of an answer,
+ * -EPROTO for an answer that is not HTTP or is cut off, -EFBIG).
+ *
+ * fetch_start owns the socket from the call on, whatever it returns; it fails (without a call of
+ * done) only for a request that cannot be written (-EINVAL) or epoll errors: a refused connection
+ * comes through done like every other result. host goes into the Host field as it is. done may
+ * start the next fetch on the same struct. Thread rule: the loop's thread.
  */
 #pragma once
 #include "base/buf.h"
@@ -25,8 +31,8 @@ struct fetch {
     struct buf out, body;
     size_t out_sent, max_body_bytes;
     struct http1 http;
-    bool connected;
-    int result; /* 0 or -errno, valid in done */
+    bool connected, answered; /* answered: a byte came */
+    int result;               /* 0 or -errno, valid in done */
     int status;
     int64_t started_ns, ended_ns;
 };

@@ -8,7 +8,15 @@
  * HTTP1_LINE_BYTES, HTTP1_HEADERS header lines; beyond that the answer is bad. Bad answers carry
  * one of http1_error; notably two different Content-Length values, Content-Length together with
  * Transfer-Encoding, a wrong chunk size or a missing chunk end are errors, never guesses (request
- * smuggling, RFC 9112 6.3 and 11.2). Never reads or writes a descriptor.
+ * smuggling, RFC 9112 6.3 and 11.2). Never reads or writes a descriptor. The result does not depend
+ * on how the bytes were cut into pieces.
+ *
+ * Where RFC 9112 leaves a choice: a bare LF ends a line of the head (2.2) but never one of a
+ * chunked body; a bare CR or NUL in a line is an error; a folded header line (obs-fold, 5.2) is an
+ * error; the same Content-Length twice is one; the reason phrase may be missing with its space; 101
+ * ends the answer and the connection; a framing header in a 1xx, 204, 304 or HEAD answer is checked
+ * but not used; trailers are checked, not reported. Nor are the headers of a 1xx answer. One struct
+ * is 8 KiB, of which only the first bytes are touched when lines come whole.
  */
 #pragma once
 #include <stdbool.h>
@@ -47,6 +55,8 @@ struct http1 {
     int minor;      /* HTTP/1.minor */
     bool keep_alive;
     bool chunked;
+    bool coded;           /* a Transfer-Encoding was seen, chunked or not */
+    bool closes;          /* Connection: close was seen */
     int64_t length_bytes; /* Content-Length, -1 = none */
     int64_t body_bytes;   /* body seen so far */
     int64_t left_bytes;   /* of the body or of this chunk */
