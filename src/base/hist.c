@@ -84,14 +84,16 @@ int64_t hist_quantile(const struct hist *h, double q)
     assert(q >= 0 && q <= 1);
     if (h->count == 0)
         return 0;
-    uint64_t rank = (uint64_t)ceil(q * (double)h->count);
+    /* 0.07 of 100 values is 7 of them, though 0.07 * 100 is a little more than 7 in binary */
+    uint64_t rank = (uint64_t)ceil(q * (double)h->count * (1 - 0x1p-50));
     rank = rank < 1 ? 1 : rank > h->count ? h->count : rank;
     uint64_t seen = 0;
     for (unsigned i = 0; i < HIST_BUCKETS; i++) {
         seen += h->buckets[i];
         if (seen < rank)
             continue;
-        int64_t high = hist_bucket_low(i + 1) - 1;
+        /* the top bucket has no upper end but the largest value */
+        int64_t high = i + 1 < HIST_BUCKETS ? hist_bucket_low(i + 1) - 1 : h->max;
         return high > h->max ? h->max : high < h->min ? h->min : high;
     }
     return h->max;

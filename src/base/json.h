@@ -21,9 +21,13 @@ struct json {
     bool after_key;
 };
 
+/* jansson has functions of these names: the same program may link both, one file may include only
+ * one. */
+#define JSON_LINK_NAME(NAME) __asm__("squall_" #NAME)
+
 void json_init(struct json *j, struct buf *out, int indent);
-void json_object(struct json *j);
-void json_array(struct json *j);
+void json_object(struct json *j) JSON_LINK_NAME(json_object);
+void json_array(struct json *j) JSON_LINK_NAME(json_array);
 void json_end_object(struct json *j);
 void json_end_array(struct json *j);
 void json_key(struct json *j, const char *key);
@@ -32,5 +36,5 @@ void json_strn(struct json *j, const char *s, size_t n);
 void json_int(struct json *j, int64_t v);
 void json_num(struct json *j, double v); /* shortest text that reads back the same */
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void json_null(struct json *j) JSON_LINK_NAME(json_null);
 void json_raw(struct json *j, const char *text); /* already JSON */

@@ -50,6 +50,9 @@ void log_write(enum log_level level, const char *area, const char *fmt, ...)
     size_t all = (size_t)n + (size_t)(m < 0 ? 0 : m);
     if (all > sizeof line - 2)
         all = sizeof line - 2;
+    for (size_t i = 0; i < all; i++)
+        if ((unsigned char)line[i] < 0x20)
+            line[i] = ' ';
     line[all] = '\n';
     (void)!write(STDERR_FILENO, line, all + 1);
 }

@@ -14,7 +14,7 @@ bool str_case_eq(struct str a, struct str b)
 
 bool str_prefix(struct str s, struct str prefix)
 {
-    return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
 struct str str_trim(struct str s)
@@ -97,7 +97,7 @@ static size_t edit_distance(const char *a, const char *b)
 const char *str_nearest(const char *wrong, const char *const *names, size_t n)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(wrong) / 3 + 1;
+    size_t best_distance = (strlen(wrong) + 2) / 3;
     for (size_t i = 0; i < n; i++) {
         size_t distance = edit_distance(wrong, names[i]);
         if (distance <= best_distance && (!best || distance < best_distance)) {

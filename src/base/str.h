@@ -34,5 +34,5 @@ struct str str_split(struct str *rest, char separator); /* takes the next piece 
 bool str_glob(struct str pattern, struct str text);
 
 /* The name in names[0..n) that a misspelt one most likely meant, or NULL when none is near (edit
- * distance with swaps, at most a third of the length). For "did you mean". */
+ * distance with swaps, at most a third of the length, rounded up). For "did you mean". */
 const char *str_nearest(const char *wrong, const char *const *names, size_t n);

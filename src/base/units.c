@@ -11,11 +11,11 @@
 
 struct unit {
     const char *name;
-    double factor;
+    long double factor;
 };
 
 static const struct unit duration_units[] = {
-    {"ns", 1},  {"us", 1e3}, {"µs", 1e3},   {"ms", 1e6},
+    {"ns", 1},  {"us", 1e3}, {"µs", 1e3},   {"\xce\xbcs", 1e3}, {"ms", 1e6},
     {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9},
 };
 static const struct unit size_units[] = {
@@ -23,8 +23,10 @@ static const struct unit size_units[] = {
     {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576}, {"GiB", 1073741824},
 };
 static const struct unit rate_units[] = {
-    {"s", 1},          {"sec", 1},           {"second", 1},     {"m", 1.0 / 60},
-    {"min", 1.0 / 60}, {"minute", 1.0 / 60}, {"h", 1.0 / 3600}, {"hour", 1.0 / 3600},
+    {"s", 1},           {"sec", 1},
+    {"second", 1},      {"m", 1.0L / 60},
+    {"min", 1.0L / 60}, {"minute", 1.0L / 60},
+    {"h", 1.0L / 3600}, {"hour", 1.0L / 3600},
 };
 
 static const struct unit *unit_find(const struct unit *units, size_t n, struct str name)
@@ -35,8 +37,9 @@ static const struct unit *unit_find(const struct unit *units, size_t n, struct s
     return NULL;
 }
 
-/* Digits with at most one point, no exponent; moves *s behind it. */
-static int take_decimal(struct str *s, double *ret)
+/* Digits with at most one point, no exponent; moves *s behind it. In long double, because a double
+ * does not hold every nanosecond of more than 104 days. */
+static int take_decimal(struct str *s, long double *ret)
 {
     char digits[64];
     size_t n = 0;
@@ -51,7 +54,7 @@ static int take_decimal(struct str *s, double *ret)
     if (figures == 0 || points > 1)
         return -EINVAL;
     digits[n] = '\0';
-    *ret = strtod(digits, NULL);
+    *ret = strtold(digits, NULL);
     s->p += n;
     s->n -= n;
     return 0;
@@ -68,9 +71,18 @@ static struct str take_unit(struct str *s)
     return unit;
 }
 
+static int to_int64(long double value, int64_t *ret)
+{
+    value = roundl(value);
+    if (!(value >= -0x1p63L && value < 0x1p63L))
+        return -ERANGE;
+    *ret = (int64_t)value;
+    return 0;
+}
+
 int units_duration(struct str text, int64_t *ret_ns)
 {
-    double sign = 1, sum = 0;
+    long double sign = 1, sum = 0;
     if (text.n && (text.p[0] == '-' || text.p[0] == '+')) {
         sign = text.p[0] == '-' ? -1 : 1;
         text.p++, text.n--;
@@ -82,7 +94,7 @@ int units_duration(struct str text, int64_t *ret_ns)
     if (text.n == 0)
         return -EINVAL;
     while (text.n) {
-        double value;
+        long double value;
         if (take_decimal(&text, &value) < 0)
             return -EINVAL;
         const struct unit *u =
@@ -91,35 +103,28 @@ int units_duration(struct str text, int64_t *ret_ns)
             return -EINVAL;
         sum += value * u->factor;
     }
-    if (sum >= 9.2e18)
-        return -ERANGE;
-    *ret_ns = (int64_t)llround(sign * sum);
-    return 0;
+    return to_int64(sign * sum, ret_ns);
 }
 
 int units_size(struct str text, int64_t *ret_bytes)
 {
-    double value;
+    long double value;
     if (take_decimal(&text, &value) < 0)
         return -EINVAL;
     const struct unit *u = unit_find(size_units, ARRAY_SIZE(size_units), str_trim(text));
     if (!u)
         return -EINVAL;
-    value *= u->factor;
-    if (value >= 9.2e18)
-        return -ERANGE;
-    *ret_bytes = (int64_t)llround(value);
-    return 0;
+    return to_int64(value * u->factor, ret_bytes);
 }
 
 int units_rate(struct str text, double *ret_per_s)
 {
-    double value;
+    long double value;
     if (take_decimal(&text, &value) < 0)
         return -EINVAL;
     text = str_trim(text);
     if (text.n == 0) {
-        *ret_per_s = value;
+        *ret_per_s = (double)value;
         return 0;
     }
     if (text.p[0] != '/')
@@ -128,13 +133,13 @@ int units_rate(struct str text, double *ret_per_s)
     const struct unit *u = unit_find(rate_units, ARRAY_SIZE(rate_units), str_trim(text));
     if (!u)
         return -EINVAL;
-    *ret_per_s = value * u->factor;
+    *ret_per_s = (double)(value * u->factor);
     return 0;
 }
 
 int units_ratio(struct str text, double *ret_ratio)
 {
-    double value;
+    long double value;
     if (take_decimal(&text, &value) < 0)
         return -EINVAL;
     text = str_trim(text);
@@ -142,7 +147,9 @@ int units_ratio(struct str text, double *ret_ratio)
         value /= 100;
     else if (text.n)
         return -EINVAL;
-    *ret_ratio = value;
+    else if (value > 1)
+        return -ERANGE;
+    *ret_ratio = (double)value;
     return 0;
 }
 
@@ -181,29 +188,40 @@ int units_int(struct str text, int64_t *ret)
     return 0;
 }
 
-const char *units_format_duration(int64_t ns, char *buf, size_t cap)
+/* The part below a minute in its largest fitting unit: 1.5s, 250ms, 1.000001ms. Returns what
+ * snprintf would. */
+static int format_seconds(uint64_t ns, char *buf, size_t cap)
 {
     static const struct {
         const char *name;
-        int64_t ns;
-    } steps[] = {{"h", 3600 * NS_PER_S}, {"m", 60 * NS_PER_S}, {"s", NS_PER_S},
-                 {"ms", NS_PER_MS},      {"us", NS_PER_US},    {"ns", 1}};
-    size_t n = 0;
-    if (ns == 0) {
-        snprintf(buf, cap, "0s");
-        return buf;
-    }
+        uint64_t ns;
+        int digits; /* after the point */
+    } steps[] = {{"s", NS_PER_S, 9}, {"ms", NS_PER_MS, 6}, {"us", NS_PER_US, 3}, {"ns", 1, 0}};
+    size_t i = 0;
+    while (ns < steps[i].ns)
+        i++;
+    char fraction[16];
+    int n = snprintf(fraction, sizeof fraction, ".%0*llu", steps[i].digits,
+                     (unsigned long long)(ns % steps[i].ns));
+    while (n > 0 && (fraction[n - 1] == '0' || fraction[n - 1] == '.'))
+        fraction[--n] = '\0';
+    return snprintf(buf, cap, "%llu%s%s", (unsigned long long)(ns / steps[i].ns), fraction,
+                    steps[i].name);
+}
+
+const char *units_format_duration(int64_t ns, char *buf, size_t cap)
+{
     uint64_t left = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
-    buf[0] = '\0';
-    if (ns < 0)
-        n = (size_t)snprintf(buf, cap, "-");
-    for (size_t i = 0; i < ARRAY_SIZE(steps) && n < cap; i++) {
-        uint64_t count = left / (uint64_t)steps[i].ns;
-        left -= count * (uint64_t)steps[i].ns;
-        if (count)
-            n += (size_t)snprintf(buf + n, cap - n, "%llu%s", (unsigned long long)count,
-                                  steps[i].name);
-    }
+    uint64_t hours = left / (3600 * NS_PER_S), minutes = left / (60 * NS_PER_S) % 60;
+    uint64_t below = left % (60 * NS_PER_S);
+    char h[32] = "", m[8] = "", s[32] = "";
+    if (hours)
+        snprintf(h, sizeof h, "%lluh", (unsigned long long)hours);
+    if (minutes)
+        snprintf(m, sizeof m, "%llum", (unsigned long long)minutes);
+    if (below)
+        format_seconds(below, s, sizeof s);
+    snprintf(buf, cap, "%s%s%s%s", ns < 0 ? "-" : "", h, m, ns == 0 ? "0s" : s);
     return buf;
 }
 

@@ -26,9 +26,12 @@ static void on_end(struct loop *loop, struct io *io, uint32_t events)
 {
     struct child *c = container_of(io, struct child, io);
     siginfo_t info = {0};
-    if (waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    struct child_exit how = {.status = CHILD_STATUS_LOST};
+    int r = waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG);
+    if (r == 0 && info.si_pid == 0)
         return;
-    struct child_exit how = {.signalled = info.si_code != CLD_EXITED, .status = info.si_status};
+    if (r == 0)
+        how = (struct child_exit){info.si_code != CLD_EXITED, info.si_status};
     child_unwatch(loop, c);
     c->fn(loop, c, how);
 }

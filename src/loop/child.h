@@ -3,12 +3,15 @@
  *
  * Lifecycle: child_watch(loop, pid) opens the pidfd and calls fn once in the loop when the process
  * has ended and is reaped (waitid P_PIDFD); after that c->pid is 0. child_unwatch forgets it
- * without ending it. Only own children.
+ * without ending it. Only own children. Whose status somebody else took (waitpid elsewhere, SIGCHLD
+ * ignored) ends with CHILD_STATUS_LOST.
  */
 #pragma once
 #include <sys/types.h>
 
 #include "loop/loop.h"
+
+#define CHILD_STATUS_LOST (-1)
 
 struct child;
 struct child_exit {

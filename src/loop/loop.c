@@ -13,6 +13,7 @@ int loop_init(struct loop *loop)
     if (loop->epoll_fd < 0)
         return -errno;
     heap_init(&loop->timers, 64);
+    heap_init(&loop->later, 16);
     list_init(&loop->deferred);
     loop->now_ns = clock_now_ns();
     return 0;
@@ -24,6 +25,7 @@ void loop_done(struct loop *loop)
         close(loop->epoll_fd);
     loop->epoll_fd = -1;
     heap_done(&loop->timers);
+    heap_done(&loop->later);
 }
 
 int io_add(struct loop *loop, struct io *io, int fd, uint32_t events)
@@ -61,18 +63,24 @@ void io_remove(struct loop *loop, struct io *io)
             loop->batch[i].data.ptr = NULL;
 }
 
+static struct heap *heap_of(struct loop *loop, const struct timer *t)
+{
+    size_t i = t->node.index;
+    return i < loop->later.n && loop->later.nodes[i] == &t->node ? &loop->later : &loop->timers;
+}
+
 void timer_start(struct loop *loop, struct timer *t, int64_t at_ns)
 {
     assert(t->fn);
-    if (timer_running(t))
-        heap_remove(&loop->timers, &t->node);
-    heap_insert(&loop->timers, &t->node, at_ns);
+    timer_stop(loop, t);
+    bool wait_a_turn = loop->in_timers && at_ns <= loop->now_ns;
+    heap_insert(wait_a_turn ? &loop->later : &loop->timers, &t->node, at_ns);
 }
 
 void timer_stop(struct loop *loop, struct timer *t)
 {
     if (timer_running(t))
-        heap_remove(&loop->timers, &t->node);
+        heap_remove(heap_of(loop, t), &t->node);
 }
 
 void loop_defer(struct loop *loop, struct deferred *d)
@@ -83,13 +91,17 @@ void loop_defer(struct loop *loop, struct deferred *d)
 
 void loop_run_timers(struct loop *loop)
 {
-    /* those armed from now on carry a higher sequence and wait for the next turn */
-    uint64_t limit = loop->timers.next_sequence;
-    for (struct heap_node *n;
-         (n = heap_first(&loop->timers)) && n->key <= loop->now_ns && n->sequence < limit;) {
+    struct heap_node *n;
+    loop->in_timers = true;
+    while ((n = heap_first(&loop->timers)) && n->key <= loop->now_ns) {
         struct timer *t = container_of(n, struct timer, node);
         heap_remove(&loop->timers, n);
         t->fn(loop, t);
+    }
+    loop->in_timers = false;
+    while ((n = heap_first(&loop->later))) {
+        heap_remove(&loop->later, n);
+        heap_insert(&loop->timers, n, n->key);
     }
 }
 

@@ -54,6 +54,8 @@ struct loop {
     int epoll_fd;
     int64_t now_ns;
     struct heap timers;
+    struct heap later; /* armed for now or earlier by a timer of this turn */
+    bool in_timers;
     struct list deferred;
     struct epoll_event batch[LOOP_BATCH];
     int batch_n, batch_i;

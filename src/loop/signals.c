@@ -21,14 +21,15 @@ int signals_open(struct loop *loop, struct signals *s, const int *signos, int n,
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &mask, &s->old_mask) < 0)
         return -errno;
-    int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd < 0)
-        return -errno;
     s->fn = fn;
     io_init(&s->io, on_readable);
-    int r = io_add(loop, &s->io, fd, EPOLLIN);
-    if (r < 0)
-        close(fd);
+    int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    int r = fd < 0 ? -errno : io_add(loop, &s->io, fd, EPOLLIN);
+    if (r < 0) {
+        if (fd >= 0)
+            close(fd);
+        sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+    }
     return r;
 }
 
