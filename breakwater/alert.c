@@ -10,8 +10,12 @@
 static const struct {
     const char *label, *kind;
 } kinds[] = {
-    {"pod", "Pod"},   {"deployment", "Deployment"}, {"statefulset", "StatefulSet"},
-    {"daemonset", "DaemonSet"}, {"node", "Node"},   {"service", "Service"},
+    {"pod", "Pod"},
+    {"deployment", "Deployment"},
+    {"statefulset", "StatefulSet"},
+    {"daemonset", "DaemonSet"},
+    {"node", "Node"},
+    {"service", "Service"},
 };
 
 void fingerprint(const char *name, const char *ns, const char *kind, const char *resource,
@@ -70,7 +74,8 @@ static json_t *take_strings(struct alert *a, const json_t *o, const char *what)
         refuse(a, "%s must be an object of at most %d strings", what, ALERT_LABELS_MAX);
         return out;
     }
-    json_object_foreach ((json_t *)(uintptr_t)o, key, v) {
+    json_object_foreach((json_t *)(uintptr_t)o, key, v)
+    {
         if (!json_is_string(v) || json_string_length(v) > ALERT_VALUE_BYTES)
             refuse(a, "%s.%.40s must be a string of at most %d bytes", what, key,
                    ALERT_VALUE_BYTES);

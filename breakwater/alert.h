@@ -19,11 +19,11 @@
 
 #include "util.h"
 
-#define ALERTS_MAX          1000
-#define ALERT_NAME_BYTES    254 /* signalName: 253 and the NUL */
-#define ALERT_VALUE_BYTES   4096
-#define ALERT_LABELS_MAX    64
-#define ALERT_REASON_BYTES  160
+#define ALERTS_MAX         1000
+#define ALERT_NAME_BYTES   254 /* signalName: 253 and the NUL */
+#define ALERT_VALUE_BYTES  4096
+#define ALERT_LABELS_MAX   64
+#define ALERT_REASON_BYTES 160
 
 struct alert {
     char fingerprint[SHA256_HEX_BYTES];
@@ -33,8 +33,8 @@ struct alert {
     char resource[ALERT_NAME_BYTES];
     char severity[32];
     bool resolved;
-    json_t *labels, *annotations; /* objects of strings */
-    char *starts_at;              /* as sent, or NULL */
+    json_t *labels, *annotations;    /* objects of strings */
+    char *starts_at;                 /* as sent, or NULL */
     char reason[ALERT_REASON_BYTES]; /* not empty: this element is refused, and why */
 };
 

@@ -21,12 +21,7 @@
 
 #define BREAKER_SLOTS 20 /* the window moves in steps of window / 20 */
 
-enum breaker_state {
-    BREAKER_CLOSED,
-    BREAKER_OPEN,
-    BREAKER_HALF_OPEN,
-    BREAKER_STATES
-};
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN, BREAKER_STATES };
 
 struct breaker_limits {
     int64_t window_ns, calls_min, failed_pct; /* failed_pct 0: off */
@@ -44,7 +39,7 @@ struct breaker {
     pthread_mutex_t lock;
     enum breaker_state state;
     int64_t open_until, probe_since;
-    int64_t in_a_row; /* failures */
+    int64_t in_a_row;        /* failures */
     int64_t opened_in_a_row; /* times opened since the last success */
     struct breaker_slot {
         int64_t step, calls, failed;
