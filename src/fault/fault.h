@@ -47,3 +47,5 @@ struct fault {
 const struct fault *fault_find(const char *name); /* NULL = unknown */
 size_t fault_count(void);
 const struct fault *fault_at(size_t i);
+/* Tests only: further kinds, found after the registry's own; the array must stay. Not counted. */
+void fault_add_test_faults(const struct fault *const *faults, size_t n);
