@@ -49,6 +49,7 @@ struct reader_load {
     int64_t timeout_ns;
     bool rows_kept; /* every request has its row; else only those that were not accepted */
     bool settled;   /* it is to be settled */
+    bool counted;   /* ... by occurrence counts, not only by keys */
     bool ended;     /* `end` is there */
     struct record_load end;
     uint64_t rows; /* rows in `requests` */

@@ -50,7 +50,9 @@ struct record_event {
 int record_event(struct record *r, const struct record_event *e);
 int record_phase_start(struct record *r, int phase, int64_t t_ns);
 int record_phase_end(struct record *r, int phase, int64_t t_ns);
-/* `keys` are the settlement keys of the request (keys_n of them), NULL when the load is not
+/* Rows of accepted requests are written one by one when the plan keeps them, when the load is
+ * settled, or when a `recovers` check asks about it; else they count in the histograms only.
+ * `keys` are the settlement keys of the request (keys_n of them), NULL when the load is not
  * settled. */
 int record_request(struct record *r, int load, const struct ledger_row *row, const struct str *keys,
                    size_t keys_n);
@@ -69,6 +71,7 @@ struct record_fault {
     int fault, phase;
     const char *name, *kind, *targets, *state, *asked, *measured, *text;
     int64_t t_ns;
+    bool one_shot; /* nothing to undo: it was over when its effect was seen (`active`) */
 };
 int record_fault(struct record *r, const struct record_fault *f);
 /* The final state as read: objects with key and count; `stable` = it did not change for long
@@ -77,8 +80,8 @@ int record_settled_object(struct record *r, int load, const char *key, int64_t c
 int record_settled(struct record *r, int load, bool stable, int64_t t_ns, const char *problem);
 int record_finish(struct record *r, int64_t t_ns,
                   const char *how); /* how: done, interrupted, aborted */
-/* What check_run found, kept for people and other tools; nothing is derived from it. Allowed after
- * record_finish, and on a file that record_open could open for writing. `nr` counts from 0. */
+/* What check_run found, kept for people and other tools; nothing is derived from it. The writer
+ * calls it after record_finish and check_run. `nr` counts from 0. */
 struct record_check {
     int nr;
     const char *kind, *name, *value, *limit, *reason;
