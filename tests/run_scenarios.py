@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs the test suites and says in one closing line what came of it.
 
-    run_scenarios.py BUILD_DIR [--unit | --scenario] [NAME...]
+    run_scenarios.py BUILD_DIR [--unit [--match REGEX] | --scenario] [NAME...]
 
-Unit tests are Meson's suite 'unit'; a scenario is a program tests/scenario/test_NAME.py, called with BUILD_DIR.
+Unit tests are Meson's suite 'unit', with --match those whose name the pattern finds; a scenario is a program tests/scenario/test_NAME.py, called with BUILD_DIR.
 It is a unittest program, or any other that exits 0 (passed), 77 (skipped: its last line says why) or anything
 else (failed). A line `# timeout: SECONDS` near its top changes the limit of 900 s. NAMEs select scenarios.
 
@@ -59,11 +59,22 @@ def unit_cases(test):
     return (0, 1) if test["result"] == "SKIP" else (1, 0)
 
 
-def run_unit(build, tally):
+def unit_names(build, pattern):
+    listed = subprocess.run(["meson", "introspect", "--tests", build], stdout=subprocess.PIPE, check=True).stdout
+    return [test["name"] for test in json.loads(listed)
+            if re.search(pattern, test["name"]) and any(suite.endswith("unit") for suite in test["suite"])]
+
+
+def run_unit(build, pattern, tally):
+    names = unit_names(build, pattern) if pattern else []
+    if pattern and not names:
+        tally.say("failed", "unit tests", 0, "no name has \"%s\" in it" % pattern)
+        tally.add("failed")
+        return
     log = os.path.join(build, "meson-logs", "testlog.json")
     if os.path.exists(log):
         os.unlink(log)
-    run = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit"],
+    run = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", *names],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
     tests = []
     if os.path.exists(log):
@@ -288,12 +299,13 @@ def main():
     parser.add_argument("build")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--unit", action="store_true", help="unit tests only")
+    parser.add_argument("--match", metavar="REGEX", help="these unit tests only")
     parser.add_argument("--scenario", action="store_true", help="scenarios only")
     options = parser.parse_args()
     build, tally = os.path.abspath(options.build), Tally()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if not options.scenario and not options.names:
-        run_unit(build, tally)
+        run_unit(build, options.match, tally)
     if not options.unit:
         run_scenarios(build, options.names, tally)
     print(tally.line())
