@@ -63,7 +63,7 @@ TEST(merge_is_exactly_the_recording_of_both)
     hist_merge(both, a);
     ASSERT_EQ(both->count, 0);
     for (int i = 0; i < 20000; i++) {
-        int64_t v = (int64_t)(rng_u64(&rng) >> (20 + rng_below(&rng, 40)));
+        int64_t v = 7 + (int64_t)(rng_u64(&rng) >> (20 + rng_below(&rng, 40)));
         hist_record(i % 3 ? a : b, v);
         hist_record(both, v);
     }
