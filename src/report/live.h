@@ -37,7 +37,8 @@ struct live_status {
 };
 
 struct live *live_open(int fd, int64_t run_start_ns, bool quiet);
-void live_close(struct live *l); /* removes the status block */
+void live_close(struct live *l);     /* removes the status block; NULL is fine */
+void live_no_colour(struct live *l); /* as with NO_COLOR */
 /* One scrolling line: "  12.3s  fault     redis-master stopped (pod-failure), connections refused".
  */
 void live_line(struct live *l, int64_t t_ns, enum live_tone tone, const char *area, const char *fmt,
