@@ -1,8 +1,7 @@
 # A short way to Meson and the tools. Every target installs the Debian packages that it needs and says so
 # (tools/install-packages); each recipe is a script that also runs without make: tools/demo, tools/test, ...
 BUILD ?= build
-PREFIX ?= /usr/local
-export BUILD
+export BUILD DESTDIR
 
 .PHONY: all demo test bench format install clean help
 all:
@@ -20,8 +19,8 @@ bench: ## every measured claim
 format: ## clang-format over every tracked C file
 	@tools/format
 
-install: all
-	meson install -C $(BUILD) --no-rebuild --destdir "$(DESTDIR)"
+install: all ## below /usr/local, or below $DESTDIR
+	meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf $(BUILD)

@@ -74,7 +74,7 @@ def run_unit(build, pattern, tally):
     log = os.path.join(build, "meson-logs", "testlog.json")
     if os.path.exists(log):
         os.unlink(log)
-    run = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", *names],
+    run = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--timeout-multiplier", "3", "--suite", "unit", *names],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
     tests = []
     if os.path.exists(log):
