@@ -95,9 +95,16 @@ static int make_file(struct journal *j, const char *dir)
     int m = snprintf(hidden, sizeof hidden, "%s/.%s", dir, name);
     if (n < 0 || m < 0 || (size_t)n >= sizeof j->path || (size_t)m >= sizeof hidden)
         return -ENAMETOOLONG;
-    int fd = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
+    int low = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (low < 0)
         return -errno;
+    /* above the numbers that members get (member.h), and before there is a lock to lose */
+    int fd = fcntl(low, F_DUPFD_CLOEXEC, 64), why = errno;
+    close(low);
+    if (fd < 0) {
+        unlink(hidden);
+        return -why;
+    }
     int r = -posix_fallocate(fd, 0, JOURNAL_FILE_BYTES);
     if (r == 0)
         r = map_file(j, fd);

@@ -13,7 +13,8 @@
  * Writers: main writes slots below JOURNAL_MAIN_SLOTS, the agent those above, so no slot has two
  * writers; the undertaker frees slots only when their writer is gone. Roles are held by record
  * locks (fcntl(2)), which the kernel drops with the process: `journal_holder` tells who lives.
- * Never open the journal a second time in a process that holds a role: closing would drop the lock.
+ * Never open or duplicate the journal's descriptor in a process that holds a role: closing any of
+ * them drops the lock.
  *
  * Processes are named by pid, start time and the journal's boot id and PID namespace (procid.h).
  * Limits: JOURNAL_SLOTS entries, paths of JOURNAL_PATH_BYTES. Errors: -errno. No threads.

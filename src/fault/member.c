@@ -1,5 +1,6 @@
 #include "fault/member.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -39,7 +40,11 @@ static int add_fds(posix_spawn_file_actions_t *actions, const struct member_fds 
     for (int i = 0; i < 3; i++)
         if (posix_spawn_file_actions_addopen(actions, i, "/dev/null", O_RDWR, 0) != 0)
             return -ENOMEM;
-    for (int i = 0; i < FD_COUNT; i++) {
+    /* the journal is never duplicated here: closing the copy would drop this process's role */
+    assert(fds->journal == FD_FIRST || fds->journal >= FD_FIRST + FD_COUNT);
+    if (posix_spawn_file_actions_adddup2(actions, fds->journal, FD_FIRST) != 0)
+        return -ENOMEM;
+    for (int i = 1; i < FD_COUNT; i++) {
         if (from[i] < 0)
             continue;
         /* out of the way first, so that no dup2 overwrites the source of the next */

@@ -72,6 +72,8 @@ static void say(struct fault_result *ret, const char *name, const struct lab_ans
     units_human_duration(a->t_ns > sent_ns ? a->t_ns - sent_ns : 0, took, sizeof took);
     if (a->result == 0)
         snprintf(ret->measured + n, cap, "%s%s: ready again after %s", n ? "; " : "", name, took);
+    else if (a->result == -ESHUTDOWN)
+        snprintf(ret->measured + n, cap, "%s%s: ends with its lab", n ? "; " : "", name);
     else
         snprintf(ret->measured + n, cap, "%s%s: not ready again: %s", n ? "; " : "", name,
                  strerror(-a->result));
@@ -99,7 +101,7 @@ static int undo(struct fault_ctx *c, const struct fault_request *request, struct
         return r;
     for (int i = 0; i < n; i++) {
         say(ret, holds[i].path, &answers[i], sent_ns);
-        if (answers[i].result == 0)
+        if (answers[i].result == 0 || answers[i].result == -ESHUTDOWN) /* its lab is being ended */
             journal_free(c->journal, slots[i]);
         else if (failed == 0)
             failed = answers[i].result;

@@ -25,7 +25,9 @@ int undo_lab_hold(struct fault_ctx *c, const struct journal_entry *e, char *text
     struct lab_command command = {.kind = LAB_CMD_RELEASE, .service = (int32_t)e->value};
     struct lab_answer answer;
     int r = ctx_lab(c, &command, 1, RELEASE_WITHIN_NS, &answer);
-    if (r == -EPIPE && (c->lab_fd >= 0 || noted_processes_gone(c->journal))) {
+    /* -ESHUTDOWN: the lab is being stopped, nothing in it will run again */
+    bool stopping = r == 0 && answer.result == -ESHUTDOWN;
+    if (stopping || (r == -EPIPE && (c->lab_fd >= 0 || noted_processes_gone(c->journal)))) {
         snprintf(text, cap, "service %s ended with its lab", e->path);
         return 0;
     }
