@@ -1,0 +1,292 @@
+#include "lab/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "lab/mounts.h"
+#include "lab/netns.h"
+#include "loop/child.h"
+#include "loop/signals.h"
+
+#define TUN_MAJOR 10
+#define TUN_MINOR 200
+
+struct init {
+    const struct init_config *config;
+    struct sup sup;
+    struct signals signals;
+    struct io main_io;
+    struct port *ports;
+    unsigned ports_n;
+    struct box *boxes;
+    int client_netns;
+    pid_t switch_pid;
+};
+
+void init_hosts(struct buf *out, const struct plan *plan)
+{
+    buf_add_str(out, "127.0.0.1\tlocalhost\n");
+    for (size_t i = 0; i < plan->services_n; i++) {
+        uint32_t a = switch_addr((unsigned)i + 1);
+        buf_printf(out, "%u.%u.%u.%u\t%s\n", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255,
+                   plan->services[i].name);
+    }
+}
+
+static int by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Closes all but 0, 1, 2 and keep[], which gets sorted. */
+static void close_all_but(int *keep, size_t n)
+{
+    unsigned from = 3;
+    qsort(keep, n, sizeof *keep, by_number);
+    for (size_t i = 0; i < n; i++) {
+        if (keep[i] < (int)from)
+            continue;
+        if (keep[i] > (int)from)
+            close_range(from, (unsigned)keep[i] - 1, 0);
+        from = (unsigned)keep[i] + 1;
+    }
+    close_range(from, ~0u, 0);
+}
+
+/* Main's descriptors must not live on in the lab: a socket kept open here would never be closed. */
+static void close_others(const struct init_config *c)
+{
+    int keep[2 + SUP_CONNS] = {c->main_pidfd, c->event_fd};
+    memcpy(keep + 2, c->conn_fds, sizeof c->conn_fds);
+    close_all_but(keep, ARRAY_SIZE(keep));
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        dup2(null, 0);
+        dup2(null, 1);
+        close(null);
+    }
+}
+
+static bool main_is_gone(const struct init_config *c)
+{
+    struct pollfd p = {.fd = c->main_pidfd, .events = POLLIN};
+    return poll(&p, 1, 0) != 0;
+}
+
+/* The switch keeps its ports and nothing else: a pipe or socket held here would outlive its use. */
+static _Noreturn void run_switch(struct init *in)
+{
+    struct vswitch sw;
+    int keep[SWITCH_PORTS_MAX];
+    prctl(PR_SET_NAME, "squall-switch");
+    signals_reset();
+    for (unsigned i = 0; i < in->ports_n; i++)
+        keep[i] = in->ports[i].fd;
+    close_all_but(keep, in->ports_n);
+    int r = switch_init(&sw, in->ports, in->ports_n, in->config->counters);
+    if (r == 0)
+        r = switch_run(&sw);
+    _exit(r < 0 ? 1 : 0);
+}
+
+/* Root on a machine whose /dev lacks the node may make one, in the tmpfs that dies with the lab. */
+static void find_tun(char *path, size_t cap, const char *run_dir)
+{
+    snprintf(path, cap, "/dev/net/tun");
+    if (access(path, F_OK) == 0)
+        return;
+    snprintf(path, cap, "%s/" MOUNTS_DIR "/tun", run_dir);
+    if (mknod(path, S_IFCHR | 0600, makedev(TUN_MAJOR, TUN_MINOR)) < 0)
+        snprintf(path, cap, "/dev/net/tun");
+}
+
+static int make_port(struct init *in, unsigned i, const struct port_place *place,
+                     const struct port_ops *ops)
+{
+    in->ports[i] = (struct port){.ops = ops, .fd = -1, .index = i};
+    return netns_make(&in->ports[i], place, switch_addr(i), SWITCH_PREFIX);
+}
+
+/* The first port decides: when TUN is refused for it, all are AF_PACKET. */
+static int make_ports(struct init *in, struct err *err)
+{
+    char tun_path[PATH_MAX];
+    int tun_error = 0;
+    const struct port_ops *ops = in->config->try_tun ? &port_tun : &port_packet;
+    struct port_place place = {.home_netns_fd = netns_here(), .tun_path = tun_path};
+    struct nl_msg m;
+    CLEANUP(close_p) int nl = nl_open();
+    if (place.home_netns_fd < 0 || nl < 0)
+        return err_set(err, -EMFILE, "network namespace: %s", strerror(EMFILE));
+    nl_link_up(&m, 1, 0, false); /* lo */
+    nl_talk(nl, &m);
+    find_tun(tun_path, sizeof tun_path, in->config->run_dir);
+    for (unsigned i = 0; i < in->ports_n; i++) {
+        int fd = make_port(in, i, &place, ops);
+        if (fd < 0 && i == 0 && ops == &port_tun) {
+            tun_error = fd;
+            ops = &port_packet;
+            fd = make_port(in, i, &place, ops);
+        }
+        if (fd < 0 && tun_error)
+            return err_set(err, fd,
+                           "no link for the lab: /dev/net/tun: %s, and veth with AF_PACKET: %s",
+                           strerror(-tun_error), strerror(-fd));
+        if (fd < 0)
+            return err_set(err, fd, "link %u of the lab by %s: %s", i, ops->name, strerror(-fd));
+        if (i == 0)
+            in->client_netns = fd;
+        else
+            in->boxes[i - 1].netns_fd = fd;
+    }
+    close(place.home_netns_fd);
+    return 0;
+}
+
+static int make_services(struct init *in, struct err *err)
+{
+    const struct init_config *c = in->config;
+    for (size_t i = 0; i < c->plan->services_n; i++) {
+        int r = box_name(&in->boxes[i], c->plan->services[i].name);
+        if (r < 0)
+            return err_set(err, r, "host name of '%s': %s", c->plan->services[i].name,
+                           strerror(-r));
+        r = mounts_work_dir(c->run_dir, &c->plan->services[i], c->users[i].uid, c->users[i].gid,
+                            err);
+        if (r < 0)
+            return r;
+    }
+    return sup_add_services(&in->sup, in->boxes, c->users, err);
+}
+
+/* Last words for main; the kernel ends the rest. */
+static _Noreturn void lost(struct init *in, const char *text)
+{
+    sup_emit(&in->sup, &(struct lab_event){
+                           .kind = LAB_LOST, .service = -1, .t_ns = clock_now_ns(), .text = text});
+    _exit(1);
+}
+
+static void on_main_gone(struct sup *sup)
+{
+    _exit(0);
+}
+
+static void on_main_pidfd(struct loop *loop, struct io *io, uint32_t events)
+{
+    _exit(0);
+}
+
+/* PID 1 inherits every orphan of the lab: all are reaped, known ones are told. */
+static void on_signal(struct signals *s, int signo)
+{
+    struct init *in = container_of(s, struct init, signals);
+    char text[64], line[96];
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid == in->switch_pid) {
+            ready_exit_text(status, text, sizeof text);
+            snprintf(line, sizeof line, "the switch ended: %s", text);
+            lost(in, line);
+        }
+        sup_reaped(&in->sup, pid, status);
+    }
+}
+
+static int start_switch(struct init *in, struct err *err)
+{
+    in->switch_pid = fork();
+    if (in->switch_pid == 0)
+        run_switch(in);
+    if (in->switch_pid < 0)
+        return err_set(err, -errno, "starting the switch: %s", strerror(errno));
+    for (unsigned i = 0; i < in->ports_n; i++)
+        close(in->ports[i].fd);
+    return 0;
+}
+
+static int set_up(struct init *in, struct err *err)
+{
+    const struct init_config *c = in->config;
+    struct buf hosts = {0};
+    const int signos[] = {SIGCHLD};
+
+    in->ports_n = (unsigned)c->plan->services_n + 1;
+    in->ports = xcalloc(in->ports_n, sizeof *in->ports);
+    in->boxes = xcalloc(in->ports_n, sizeof *in->boxes);
+    int r = sup_init(&in->sup, c->plan, c->run_dir, c->path, err);
+    if (r < 0)
+        return r;
+    in->sup.on_gone = on_main_gone;
+    io_init(&in->main_io, on_main_pidfd);
+    if ((r = sup_connect(&in->sup, c->event_fd, c->conn_fds)) < 0 ||
+        (r = io_add(&in->sup.loop, &in->main_io, c->main_pidfd, EPOLLIN)) < 0)
+        return err_set(err, r, "connections of the lab: %s", strerror(-r));
+    init_hosts(&hosts, c->plan);
+    r = mounts_make(c->run_dir, buf_str(&hosts), err);
+    buf_done(&hosts);
+    if (r < 0 || (r = make_ports(in, err)) < 0)
+        return r;
+    if ((r = signals_open(&in->sup.loop, &in->signals, signos, 1, on_signal)) < 0)
+        return err_set(err, r, "signals of the lab: %s", strerror(-r));
+    if ((r = start_switch(in, err)) < 0)
+        return r;
+    return make_services(in, err);
+}
+
+/* The only message with a descriptor in it, so it does not go through the outbox. */
+static int send_up(struct init *in)
+{
+    unsigned char bytes[WIRE_BYTES];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                          .cmsg_level = SOL_SOCKET,
+                          .cmsg_type = SCM_RIGHTS}};
+    struct lab_event e = {.service = -1, .t_ns = clock_now_ns(), .text = in->ports[0].ops->name};
+    struct iovec v = {bytes, wire_encode(bytes, &e, WIRE_UP)};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    memcpy(CMSG_DATA(&control.head), &in->client_netns, sizeof in->client_netns);
+    return sendmsg(in->config->event_fd, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+_Noreturn void init_run(const struct init_config *config)
+{
+    static struct init in;
+    struct err err = {0};
+    unsigned char bytes[WIRE_BYTES];
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (main_is_gone(config))
+        _exit(0);
+    prctl(PR_SET_NAME, "squall-init");
+    setsid();
+    signals_reset();
+    signal(SIGPIPE, SIG_IGN);
+    close_others(config);
+    umask(022);
+    in.config = config;
+    if (set_up(&in, &err) < 0) {
+        struct lab_event e = {.service = -1, .value = err.code, .text = err.msg};
+        size_t n = wire_encode(bytes, &e, WIRE_FAILED);
+        send(config->event_fd, bytes, n, MSG_NOSIGNAL);
+        _exit(1);
+    }
+    if (send_up(&in) < 0)
+        _exit(1);
+    loop_run(&in.sup.loop);
+    lost(&in, "the init's event loop failed");
+}

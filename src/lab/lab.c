@@ -1,0 +1,414 @@
+#include "lab/lab.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "lab/control.h"
+#include "lab/init.h"
+#include "lab/mounts.h"
+#include "lab/netns.h"
+#include "lab/root.h"
+#include "lab/wire.h"
+#include "loop/child.h"
+
+#define UP_LIMIT_MS   15000
+#define EVENTS_A_CALL 1024
+#define SOCKET_BYTES  (4 << 20)
+#define SERVICES_MAX  (SWITCH_PORTS_MAX - 1)
+#define EXTRA_PATH    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct lab {
+    struct lab_config config;
+    char run_dir[PATH_MAX];
+    char *path;
+    struct spawn_user *users;
+    struct switch_counters counters;
+    void *counters_memory;
+    size_t counters_bytes;
+    pid_t init_pid;
+    int init_pidfd, epoll_fd, event_fd, control_fd, agent_fd, client_netns;
+    uint32_t serial;
+    bool lost;
+    char tier[64];
+};
+
+/* One byte for the NUL that wire_decode sets. */
+struct in_message {
+    unsigned char bytes[WIRE_BYTES + 1];
+};
+
+/* Where services are looked for: beside squall itself, then as anywhere. */
+static char *make_path(void)
+{
+    char exe[PATH_MAX], beside[PATH_MAX + 16];
+    struct stat st;
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char *slash = NULL;
+    if (n > 0) {
+        exe[n] = '\0';
+        slash = strrchr(exe, '/');
+    }
+    if (!slash || slash == exe)
+        return xstrdup(EXTRA_PATH);
+    *slash = '\0';
+    /* in a build folder breakwater has a folder of its own */
+    snprintf(beside, sizeof beside, "%s/breakwater", exe);
+    if (stat(beside, &st) == 0 && S_ISDIR(st.st_mode))
+        return xasprintf("%s:%s:" EXTRA_PATH, exe, beside);
+    return xasprintf("%s:" EXTRA_PATH, exe);
+}
+
+static int check_service(const struct plan_service *s, struct spawn_user *user, struct err *err)
+{
+    for (size_t i = 0; i < s->files_n; i++)
+        if (!mounts_path_ok(s->files[i].path))
+            return err_at(err, -EINVAL, s->files[i].pos.file, s->files[i].pos.line,
+                          s->files[i].pos.column,
+                          "file '%s' of service '%s' is not below its working folder",
+                          s->files[i].path, s->name);
+    int r = spawn_user_find(user, s->user);
+    if (r == -EPERM)
+        return err_at(err, r, s->pos.file, s->pos.line, s->pos.column,
+                      "service '%s' wants user '%s': only root can change users", s->name, s->user);
+    if (r < 0)
+        return err_at(err, r, s->pos.file, s->pos.line, s->pos.column,
+                      "service '%s' wants user '%s': %s", s->name, s->user,
+                      r == -ENOENT ? "there is no such user" : strerror(-r));
+    return 0;
+}
+
+static int check_plan(struct lab *lab, struct err *err)
+{
+    const struct plan *plan = lab->config.plan;
+    struct order order;
+    if (plan->services_n > SERVICES_MAX)
+        return err_set(err, -E2BIG, "a lab holds at most %d services", SERVICES_MAX);
+    if (!realpath(lab->config.run_dir, lab->run_dir))
+        return err_set(err, -errno, "run folder '%s': %s", lab->config.run_dir, strerror(errno));
+    int r = order_make(&order, plan->services, plan->services_n, err);
+    if (r < 0)
+        return r;
+    order_done(&order);
+    lab->users = xcalloc(plan->services_n + 1, sizeof *lab->users);
+    for (size_t i = 0; r == 0 && i < plan->services_n; i++)
+        r = check_service(&plan->services[i], &lab->users[i], err);
+    return r;
+}
+
+static int make_pair(int *ret_ours, int *ret_theirs)
+{
+    int fds[2], bytes = SOCKET_BYTES;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+        return -errno;
+    if (setsockopt(fds[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
+        setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    *ret_ours = fds[0];
+    *ret_theirs = fds[1];
+    return 0;
+}
+
+/* As fork(), with namespaces and a pidfd; the child goes on with a copy of this memory. */
+static pid_t clone_init(int *ret_pidfd)
+{
+    struct clone_args_v0 {
+        uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+    } args = {.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+                       CLONE_PIDFD,
+              .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+              .exit_signal = SIGCHLD};
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid < 0 && errno == ENOSYS) /* container engines answer so to make callers fall back */
+        pid = syscall(SYS_clone, args.flags | SIGCHLD, NULL, ret_pidfd, NULL, 0);
+    return pid < 0 ? -errno : (pid_t)pid;
+}
+
+static int start_init(struct lab *lab, struct err *err)
+{
+    struct init_config c = {.plan = lab->config.plan,
+                            .run_dir = lab->run_dir,
+                            .path = lab->path,
+                            .users = lab->users,
+                            .counters = lab->counters,
+                            .try_tun = !getenv("SQUALL_LAB_NO_TUN"),
+                            .main_pidfd = pidfd_open_pid(getpid()),
+                            .event_fd = -1,
+                            .conn_fds = {-1, -1}};
+    int r = c.main_pidfd < 0 ? c.main_pidfd : 0;
+    if (r == 0)
+        r = make_pair(&lab->event_fd, &c.event_fd);
+    if (r == 0)
+        r = make_pair(&lab->control_fd, &c.conn_fds[0]);
+    if (r == 0)
+        r = make_pair(&lab->agent_fd, &c.conn_fds[1]);
+    if (r < 0) {
+        err_set(err, r, "connections of the lab: %s", strerror(-r));
+    } else {
+        pid_t pid = clone_init(&lab->init_pidfd);
+        if (pid == 0)
+            init_run(&c);
+        lab->init_pid = pid < 0 ? 0 : pid;
+        if (pid < 0) {
+            struct root_facts f;
+            root_facts_read(&f);
+            r = root_refusal(err, pid, "namespaces were refused", &f);
+        }
+    }
+    int theirs[] = {c.main_pidfd, c.event_fd, c.conn_fds[0], c.conn_fds[1]};
+    for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
+        if (theirs[i] >= 0)
+            close(theirs[i]);
+    return r;
+}
+
+/* n < 0: -errno. *ret_fd: a descriptor that came with it, else -1. */
+static ssize_t receive(struct lab *lab, struct in_message *in, int flags, int *ret_fd)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec v = {in->bytes, sizeof in->bytes - 1};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t n = recvmsg(lab->event_fd, &m, flags | MSG_CMSG_CLOEXEC);
+    *ret_fd = -1;
+    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(ret_fd, CMSG_DATA(c), sizeof *ret_fd);
+    return n < 0 ? -errno : n;
+}
+
+/* The init's first message: the lab stands, or why not. */
+static int await_up(struct lab *lab, struct err *err)
+{
+    struct pollfd p = {.fd = lab->event_fd, .events = POLLIN};
+    struct in_message in;
+    struct lab_event e;
+    uint32_t kind;
+    int r;
+    do
+        r = poll(&p, 1, UP_LIMIT_MS);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return err_set(err, -ETIMEDOUT, "the lab's init did not answer within %d s",
+                       UP_LIMIT_MS / 1000);
+    ssize_t n = receive(lab, &in, MSG_DONTWAIT, &lab->client_netns);
+    if (n <= 0)
+        return err_set(err, -EPIPE, "the lab's init ended before the lab stood");
+    if (wire_decode(in.bytes, (size_t)n, &e, &kind) < 0 ||
+        (kind != WIRE_UP && kind != WIRE_FAILED) || (kind == WIRE_UP && lab->client_netns < 0))
+        return err_set(err, -EPROTO, "the lab's init answered nonsense");
+    if (kind == WIRE_UP) {
+        snprintf(lab->tier, sizeof lab->tier, "namespaces, %.32s", e.text);
+        return 0;
+    }
+    r = e.value < 0 && e.value > -4096 ? (int)e.value : -EIO;
+    err_set(err, r == -EACCES ? -EPERM : r, "no lab on this machine: %s (see squall doctor)",
+            e.text);
+    return err->code;
+}
+
+static int watch(struct lab *lab)
+{
+    int fds[] = {lab->event_fd, lab->control_fd, lab->init_pidfd};
+    lab->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (lab->epoll_fd < 0)
+        return -errno;
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        struct epoll_event ev = {.events = EPOLLIN, .data.fd = fds[i]};
+        if (epoll_ctl(lab->epoll_fd, EPOLL_CTL_ADD, fds[i], &ev) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static int make_counters(struct lab *lab)
+{
+    unsigned ports_n = (unsigned)lab->config.plan->services_n + 1;
+    lab->counters_bytes = switch_counters_bytes(ports_n);
+    lab->counters_memory =
+        mmap(NULL, lab->counters_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (lab->counters_memory == MAP_FAILED) {
+        lab->counters_memory = NULL;
+        return -errno;
+    }
+    lab->counters = switch_counters_at(lab->counters_memory, ports_n);
+    return 0;
+}
+
+int lab_open(const struct lab_config *config, struct lab **ret, struct err *err)
+{
+    struct lab *lab = xmalloc(sizeof *lab);
+    *lab = (struct lab){.config = *config,
+                        .init_pidfd = -1,
+                        .epoll_fd = -1,
+                        .event_fd = -1,
+                        .control_fd = -1,
+                        .agent_fd = -1,
+                        .client_netns = -1};
+    lab->path = make_path();
+    int r = check_plan(lab, err);
+    if (r == 0 && (r = make_counters(lab)) < 0)
+        err_set(err, r, "counters of the switch: %s", strerror(-r));
+    if (r == 0)
+        r = start_init(lab, err);
+    if (r == 0)
+        r = await_up(lab, err);
+    if (r == 0 && (r = watch(lab)) < 0)
+        err_set(err, r, "watching the lab: %s", strerror(-r));
+    if (r < 0) {
+        lab_close(lab);
+        return r;
+    }
+    *ret = lab;
+    return 0;
+}
+
+pid_t lab_init_pid(const struct lab *lab)
+{
+    return lab->init_pid;
+}
+
+const char *lab_tier(const struct lab *lab)
+{
+    return lab->tier;
+}
+
+int lab_fd(const struct lab *lab)
+{
+    return lab->epoll_fd;
+}
+
+int lab_agent_fd(const struct lab *lab)
+{
+    return lab->agent_fd;
+}
+
+static int tell_lost(struct lab *lab, const struct lab_event *said)
+{
+    struct lab_event e = {.kind = LAB_LOST,
+                          .service = -1,
+                          .t_ns = said ? said->t_ns : clock_now_ns(),
+                          .text = said ? said->text : "the lab's init ended"};
+    if (!lab->lost)
+        lab->config.on_event(lab->config.ctx, &e);
+    lab->lost = true;
+    return -EPIPE;
+}
+
+/* Answers to start and stop say nothing that events do not. */
+static void discard_answers(struct lab *lab)
+{
+    struct lab_answer a;
+    while (recv(lab->control_fd, &a, sizeof a, MSG_DONTWAIT) > 0)
+        ;
+}
+
+int lab_dispatch(struct lab *lab)
+{
+    struct in_message in;
+    struct lab_event e;
+    uint32_t kind;
+    int fd;
+    if (lab->lost)
+        return -EPIPE;
+    discard_answers(lab);
+    for (int i = 0; i < EVENTS_A_CALL; i++) {
+        ssize_t n = receive(lab, &in, MSG_DONTWAIT, &fd);
+        if (fd >= 0)
+            close(fd);
+        if (n == -EAGAIN)
+            return 0;
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            return tell_lost(lab, NULL);
+        if (wire_decode(in.bytes, (size_t)n, &e, &kind) < 0 || kind >= LAB_EVENT_COUNT)
+            continue;
+        if (e.kind == LAB_LOST)
+            return tell_lost(lab, &e);
+        lab->config.on_event(lab->config.ctx, &e);
+    }
+    return 0;
+}
+
+static int command(struct lab *lab, enum lab_command_kind kind)
+{
+    struct lab_command c = {.kind = kind, .serial = ++lab->serial, .service = -1};
+    return send(lab->control_fd, &c, sizeof c, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int lab_start(struct lab *lab)
+{
+    return command(lab, LAB_CMD_START);
+}
+
+int lab_stop(struct lab *lab)
+{
+    return command(lab, LAB_CMD_STOP);
+}
+
+void lab_close(struct lab *lab)
+{
+    if (!lab)
+        return;
+    if (lab->init_pid > 0) {
+        /* the wait ends when the kernel has ended every process of the namespace */
+        pidfd_signal(lab->init_pidfd, SIGKILL);
+        while (waitpid(lab->init_pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    int fds[] = {lab->init_pidfd, lab->epoll_fd, lab->event_fd,
+                 lab->control_fd, lab->agent_fd, lab->client_netns};
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    for (size_t i = 0; lab->users && i < lab->config.plan->services_n; i++)
+        spawn_user_done(&lab->users[i]);
+    free(lab->users);
+    if (lab->counters_memory)
+        munmap(lab->counters_memory, lab->counters_bytes);
+    free(lab->path);
+    free(lab);
+}
+
+int lab_enter_client(void *lab)
+{
+    return netns_enter(((const struct lab *)lab)->client_netns);
+}
+
+int lab_client_socket(struct lab *lab, int domain, int type)
+{
+    return netns_socket_by_thread(lab->client_netns, domain, type);
+}
+
+int lab_resolve(const struct lab *lab, const char *service, uint16_t port, struct addr *ret)
+{
+    const struct plan *plan = lab->config.plan;
+    for (size_t i = 0; i < plan->services_n; i++) {
+        if (strcmp(plan->services[i].name, service) != 0)
+            continue;
+        struct sockaddr_in in = {.sin_family = AF_INET,
+                                 .sin_port = htons(port),
+                                 .sin_addr.s_addr = htonl(switch_addr((unsigned)i + 1))};
+        memset(ret, 0, sizeof *ret);
+        memcpy(&ret->sa, &in, sizeof in);
+        ret->len = sizeof in;
+        return 0;
+    }
+    return -ENOENT;
+}

@@ -1,0 +1,29 @@
+/*
+ * mounts.h - the lab's own view of the file system, made once in the init's mount namespace.
+ *
+ * A fresh /proc for the PID namespace; a tmpfs over run_dir (working folders, files) and one over
+ * /dev/shm, so that nothing of the services reaches the disk or the host; our hosts, resolv.conf
+ * and nsswitch.conf over those of /etc. A root without /etc/hosts (as debootstrap makes it) or with
+ * a dangling link there gets a shadow of /etc: a folder in the tmpfs with every entry of /etc bound
+ * into it, itself bound over /etc. Everything is private and ends with the namespace.
+ *
+ * Errors: -errno and one line that says what was refused. MOUNTS_DIR under run_dir is ours; service
+ * names hold no dot, so they cannot meet it.
+ */
+#pragma once
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "plan/plan.h"
+
+#define MOUNTS_DIR ".lab"
+
+/* run_dir: absolute. hosts_text: the whole file. */
+int mounts_make(const char *run_dir, const char *hosts_text, struct err *err);
+/* Working folder run_dir/NAME with the service's files, owned by uid/gid ((uid_t)-1 = as is). */
+int mounts_work_dir(const char *run_dir, const struct plan_service *s, uid_t uid, gid_t gid,
+                    struct err *err);
+/* True when a file's path stays below the working folder. */
+bool mounts_path_ok(const char *path);
+/* nsswitch.conf with its hosts line asking files, then DNS, only. Pure. */
+void mounts_nsswitch(struct buf *out, struct str text);

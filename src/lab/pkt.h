@@ -1,0 +1,47 @@
+/*
+ * pkt.h - one IPv4 packet in the switch, with the offload header the kernel gave with it.
+ *
+ * A packet may be a 64 KiB segment that the kernel has not cut yet (vnet.gso_type, virtio 1.2,
+ * 5.1.6); offsets in `vnet` count from the IP header, whatever port it came from. Contents come
+ * from the services and are hostile: bytes are reached only through pkt_get, which returns NULL out
+ * of range; multi-byte fields through the load helpers. Plain data, no lifecycle. RFC 791.
+ */
+#pragma once
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PKT_MAX_BYTES 65536
+
+struct pkt {
+    struct virtio_net_hdr vnet;
+    unsigned char *p; /* IP header; room for PKT_MAX_BYTES */
+    size_t n;
+};
+
+static inline const unsigned char *pkt_get(const struct pkt *k, size_t off, size_t len)
+{
+    return len <= k->n && off <= k->n - len ? k->p + off : NULL;
+}
+static inline uint16_t pkt_load16(const unsigned char *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+static inline uint32_t pkt_load32(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* True when k is an IPv4 packet whose header and total length fit; then its destination. */
+static inline bool pkt_ipv4_dst(const struct pkt *k, uint32_t *ret_dst)
+{
+    const unsigned char *h = pkt_get(k, 0, 20);
+    if (!h || h[0] >> 4 != 4)
+        return false;
+    size_t header = (size_t)(h[0] & 15) * 4, total = pkt_load16(h + 2);
+    if (header < 20 || total < header || total > k->n)
+        return false;
+    *ret_dst = pkt_load32(h + 16);
+    return true;
+}

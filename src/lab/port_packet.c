@@ -1,0 +1,136 @@
+/*
+ * No ARP is spoken: both devices are NOARP, so the kernel addresses frames to eth0's own MAC. That
+ * is not the far end's MAC, hence the home namespace's IP stack drops each frame early
+ * (PACKET_OTHERHOST) while this socket still gets it. Frames to eth0 carry its MAC as destination.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "lab/port.h"
+
+#define QUEUE_BYTES (8 << 20)
+
+static void mac_of(unsigned char mac[NL_MAC_BYTES], unsigned side, unsigned index)
+{
+    const unsigned char m[NL_MAC_BYTES] = {
+        0x02, 0x5a, 0, (unsigned char)side, (unsigned char)(index >> 8), (unsigned char)index};
+    memcpy(mac, m, sizeof m);
+}
+
+/* Socket buffers hold 64 KiB segments: the default size would drop after the third. */
+static void set_queue(int fd, int force, int plain)
+{
+    int bytes = QUEUE_BYTES;
+    if (setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof bytes) < 0)
+        setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof bytes);
+}
+
+static int open_far_end(const char *name)
+{
+    int on = 1;
+    CLEANUP(close_p) int nl = nl_open();
+    if (nl < 0)
+        return nl;
+    struct nl_msg m;
+    unsigned index = if_nametoindex(name);
+    if (index == 0)
+        return -errno;
+    nl_link_up(&m, (int)index, 0, true);
+    int r = nl_talk(nl, &m);
+    if (r < 0)
+        return r;
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    struct sockaddr_ll to = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = (int)index};
+    set_queue(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+    set_queue(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+    if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) < 0 ||
+        bind(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int packet_make(struct port *p, const struct port_place *place)
+{
+    char far_name[IFNAMSIZ];
+    unsigned char far_mac[NL_MAC_BYTES];
+    snprintf(far_name, sizeof far_name, "port%u", p->index);
+    mac_of(p->mac, 1, p->index);
+    mac_of(far_mac, 2, p->index);
+
+    CLEANUP(close_p) int nl = nl_open();
+    CLEANUP(close_p) int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (nl < 0 || here < 0)
+        return nl < 0 ? nl : -errno;
+    struct nl_msg m;
+    nl_veth_add(&m, &(struct nl_veth){.name = "eth0",
+                                      .mac = p->mac,
+                                      .peer_name = far_name,
+                                      .peer_mac = far_mac,
+                                      .peer_netns_fd = place->home_netns_fd,
+                                      .mtu = PORT_MTU});
+    int r = nl_talk(nl, &m);
+    if (r < 0)
+        return r;
+    if (setns(place->home_netns_fd, CLONE_NEWNET) < 0)
+        return -errno;
+    p->fd = open_far_end(far_name);
+    if (setns(here, CLONE_NEWNET) < 0)
+        return -errno;
+    return p->fd < 0 ? p->fd : 0;
+}
+
+static int packet_read(struct port *p, struct pkt *ret)
+{
+    unsigned char eth[ETH_HLEN];
+    struct iovec v[] = {{&ret->vnet, sizeof ret->vnet}, {eth, sizeof eth}, {ret->p, PKT_MAX_BYTES}};
+    ssize_t n = readv(p->fd, v, 3);
+    if (n < 0)
+        return -errno;
+    if ((size_t)n < sizeof ret->vnet + sizeof eth)
+        return -EBADMSG;
+    ret->n = (size_t)n - sizeof ret->vnet - sizeof eth;
+    if (ret->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+        if (ret->vnet.csum_start < ETH_HLEN)
+            return -EBADMSG;
+        ret->vnet.csum_start = (uint16_t)(ret->vnet.csum_start - ETH_HLEN);
+    }
+    if (ret->vnet.hdr_len >= ETH_HLEN)
+        ret->vnet.hdr_len = (uint16_t)(ret->vnet.hdr_len - ETH_HLEN);
+    return 0;
+}
+
+static int packet_write(struct port *p, const struct pkt *k)
+{
+    struct virtio_net_hdr vnet = k->vnet;
+    unsigned char eth[ETH_HLEN];
+    memcpy(eth, p->mac, NL_MAC_BYTES);
+    mac_of(eth + NL_MAC_BYTES, 2, p->index);
+    eth[12] = ETH_P_IP >> 8;
+    eth[13] = ETH_P_IP & 255;
+    if (vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+        vnet.csum_start = (uint16_t)(vnet.csum_start + ETH_HLEN);
+    if (vnet.hdr_len)
+        vnet.hdr_len = (uint16_t)(vnet.hdr_len + ETH_HLEN);
+    struct iovec v[] = {{&vnet, sizeof vnet}, {eth, sizeof eth}, {k->p, k->n}};
+    return writev(p->fd, v, 3) < 0 ? -errno : 0;
+}
+
+const struct port_ops port_packet = {
+    .name = "AF_PACKET", .make = packet_make, .read = packet_read, .write = packet_write};

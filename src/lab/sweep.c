@@ -1,0 +1,61 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lab/spawn.h"
+
+int box_name(struct box *b, const char *hostname)
+{
+    struct stat st;
+    CLEANUP(close_p) int home = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+    if (home < 0 || fstat(b->netns_fd, &st) < 0)
+        return -errno;
+    b->net_ino = st.st_ino;
+    if (unshare(CLONE_NEWUTS) < 0)
+        return -errno;
+    int r = sethostname(hostname, strlen(hostname)) < 0 ? -errno : 0;
+    b->uts_fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+    if (r == 0 && (b->uts_fd < 0 || fstat(b->uts_fd, &st) < 0))
+        r = -errno;
+    b->uts_ino = st.st_ino;
+    if (setns(home, CLONE_NEWUTS) < 0)
+        abort();
+    return r;
+}
+
+/* A zombie has no namespaces any more: it is not found, and reaping is the init's affair. */
+static bool in_box(const struct box *b, const char *pid)
+{
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%.20s/ns/net", pid);
+    if (stat(path, &st) == 0 && st.st_ino == b->net_ino)
+        return true;
+    /* a service may put children in network namespaces of their own; the host name gives them away
+     */
+    snprintf(path, sizeof path, "/proc/%.20s/ns/uts", pid);
+    return stat(path, &st) == 0 && st.st_ino == b->uts_ino;
+}
+
+int sweep_kill(const struct box *b, int signo)
+{
+    int found = 0;
+    DIR *d = opendir("/proc");
+    if (!d)
+        return -errno;
+    for (struct dirent *e; (e = readdir(d));) {
+        long pid = strtol(e->d_name, NULL, 10);
+        if (pid > 1 && in_box(b, e->d_name)) {
+            found++;
+            kill((pid_t)pid, signo);
+        }
+    }
+    closedir(d);
+    return found;
+}

@@ -1,0 +1,330 @@
+/*
+ * lab_driver - a lab without plan files or storms, for tests: services from a plain list, commands
+ * on standard input, events on standard output, one line each.
+ *
+ * usage: lab_driver RUN_DIR SPEC. SPEC has one word and its value a line; `service NAME` begins a
+ * service. Commands: start, stop, hold NAME, release NAME, kill NAME SIGNAL GRACE_MS, query NAME,
+ * talk NAME PORT BYTES (from outside: connects, sends BYTES and a newline, prints what comes),
+ * traffic FROM TO, quit. Standard input's end closes the lab.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "lab/control.h"
+#include "lab/lab.h"
+
+#define SERVICES 64
+#define WORDS    32
+
+static struct plan plan;
+static struct plan_service services[SERVICES];
+static struct lab *lab;
+static uint32_t serial;
+static bool done;
+
+static const char *const kinds[] = {
+    "STARTING", "READY", "NOT_READY",   "EXITED",    "BACKOFF",     "GAVE_UP", "HELD",
+    "STOPPED",  "LOG",   "LOG_DROPPED", "LAB_READY", "LAB_STOPPED", "LAB_LOST"};
+_Static_assert(ARRAY_SIZE(kinds) == LAB_EVENT_COUNT, "a name for each event");
+
+static const char *service_name(int i)
+{
+    return i >= 0 && (size_t)i < plan.services_n ? services[i].name : "-";
+}
+
+static int service_index(const char *name)
+{
+    for (size_t i = 0; name && i < plan.services_n; i++)
+        if (strcmp(services[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static void on_event(void *ctx, const struct lab_event *e)
+{
+    printf("event %s %s %lld %lld %d %d %s\n", kinds[e->kind], service_name(e->service),
+           (long long)e->t_ns, (long long)e->value, e->pid, e->stream, e->text ? e->text : "");
+}
+
+/* Splits at spaces, in place; "_" inside a word stands for a space. */
+static const char **words(char *text, size_t *ret_n)
+{
+    const char **v = xcalloc(WORDS + 1, sizeof *v);
+    size_t n = 0;
+    for (char *save, *w = strtok_r(text, " ", &save); w && n < WORDS;
+         w = strtok_r(NULL, " ", &save)) {
+        for (char *p = w; (p = strchr(p, '~'));)
+            *p = ' ';
+        v[n++] = xstrdup(w);
+    }
+    *ret_n = n;
+    return v;
+}
+
+static void set_ready(struct plan_ready *r, char *value)
+{
+    size_t n;
+    const char **w = words(value, &n);
+    const char *arg = n > 1 ? w[1] : "";
+    if (strcmp(w[0], "tcp") == 0)
+        r->kind = PLAN_READY_TCP, r->port = (uint16_t)atoi(arg);
+    else if (strcmp(w[0], "http") == 0)
+        r->kind = PLAN_READY_HTTP, r->port = (uint16_t)atoi(arg), r->path = w[2];
+    else if (strcmp(w[0], "command") == 0)
+        r->kind = PLAN_READY_COMMAND, r->command = arg;
+    else
+        r->kind = PLAN_READY_LOG, r->matches = arg;
+}
+
+static int64_t ms(const char *text)
+{
+    return atoll(text) * NS_PER_MS;
+}
+
+static void set_restart(struct plan_service *s, const char *value)
+{
+    s->restart = strcmp(value, "always") == 0       ? PLAN_RESTART_ALWAYS
+                 : strcmp(value, "on-failure") == 0 ? PLAN_RESTART_ON_FAILURE
+                                                    : PLAN_RESTART_NEVER;
+}
+
+static void add_pair(struct plan_kv **v, size_t *n, char *value, char separator)
+{
+    char *at = strchr(value, separator);
+    *at = '\0';
+    *v = xrealloc(*v, *n + 1, sizeof **v);
+    (*v)[(*n)++] = (struct plan_kv){xstrdup(value), xstrdup(at + 1)};
+}
+
+static void add_file(struct plan_service *s, char *value)
+{
+    struct plan_kv *kv = NULL;
+    size_t n = 0;
+    add_pair(&kv, &n, value, ' ');
+    s->files = xrealloc(s->files, s->files_n + 1, sizeof *s->files);
+    s->files[s->files_n++] = (struct plan_file){.path = kv->key, .text = kv->value};
+    free(kv);
+}
+
+static void begin_service(const char *name)
+{
+    struct plan_service *s = &services[plan.services_n++];
+    *s = (struct plan_service){.name = xstrdup(name),
+                               .backoff_ns = 100 * NS_PER_MS,
+                               .backoff_max_ns = NS_PER_S,
+                               .stop_signal = SIGTERM,
+                               .stop_grace_ns = 2 * NS_PER_S,
+                               .limits = {-1, -1, -1, -1, -1, -1}};
+    s->ready = (struct plan_ready){
+        .within_ns = 10 * NS_PER_S, .every_ns = 100 * NS_PER_MS, .timeout_ns = NS_PER_S};
+}
+
+static int set(const char *key, char *value)
+{
+    struct plan_service *s = &services[plan.services_n ? plan.services_n - 1 : 0];
+    size_t n;
+    if (strcmp(key, "service") == 0)
+        begin_service(value);
+    else if (strcmp(key, "run") == 0)
+        s->argv = words(value, &n);
+    else if (strcmp(key, "ready") == 0)
+        set_ready(&s->ready, value);
+    else if (strcmp(key, "needs") == 0)
+        s->needs.v = words(value, &s->needs.n);
+    else if (strcmp(key, "restart") == 0)
+        set_restart(s, value);
+    else if (strcmp(key, "backoff") == 0)
+        s->backoff_ns = ms(value);
+    else if (strcmp(key, "backoff_max") == 0)
+        s->backoff_max_ns = ms(value);
+    else if (strcmp(key, "within") == 0)
+        s->ready.within_ns = ms(value);
+    else if (strcmp(key, "timeout") == 0)
+        s->ready.timeout_ns = ms(value);
+    else if (strcmp(key, "every") == 0)
+        s->ready.every_ns = ms(value);
+    else if (strcmp(key, "grace") == 0)
+        s->stop_grace_ns = ms(value);
+    else if (strcmp(key, "nofile") == 0)
+        s->limits.nofile = atoll(value);
+    else if (strcmp(key, "user") == 0)
+        s->user = xstrdup(value);
+    else if (strcmp(key, "env") == 0)
+        add_pair(&s->env, &s->env_n, value, '=');
+    else if (strcmp(key, "file") == 0)
+        add_file(s, value);
+    else
+        return -EINVAL;
+    return 0;
+}
+
+static int read_spec(const char *path)
+{
+    char line[8192];
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return -errno;
+    while (fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = '\0';
+        char *value = strchr(line, ' ');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        if (set(line, value) < 0) {
+            fprintf(stderr, "lab_driver: unknown word '%s'\n", line);
+            fclose(f);
+            return -EINVAL;
+        }
+    }
+    fclose(f);
+    plan.services = services;
+    return 0;
+}
+
+static void send_command(enum lab_command_kind kind, const char *name, int signo, int64_t grace_ns)
+{
+    struct lab_command c = {.kind = kind,
+                            .serial = ++serial,
+                            .service = service_index(name),
+                            .signo = signo,
+                            .grace_ns = grace_ns};
+    if (send(lab_agent_fd(lab), &c, sizeof c, MSG_NOSIGNAL) < 0)
+        printf("answer %u %d - 0 -1\n", serial, -errno);
+}
+
+static void on_answers(void)
+{
+    struct lab_answer a;
+    ssize_t n;
+    while ((n = recv(lab_agent_fd(lab), &a, sizeof a, MSG_DONTWAIT)) == sizeof a)
+        printf("answer %u %d %u %d %d\n", a.serial, a.result, a.state, a.pid, a.refused);
+    if (n == 0)
+        done = true;
+}
+
+static int talk_on(int fd, const struct addr *to, const char *text)
+{
+    char got[512];
+    struct timeval limit = {.tv_sec = 5};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(fd, (const struct sockaddr *)&to->sa, to->len) < 0 ||
+        dprintf(fd, "%s\r\n", text) < 0)
+        return -errno;
+    ssize_t n = recv(fd, got, sizeof got - 1, 0);
+    if (n < 0)
+        return -errno;
+    got[n] = '\0';
+    got[strcspn(got, "\r\n")] = '\0';
+    printf("talk 0 %s\n", got);
+    return 0;
+}
+
+static void talk(const char *name, const char *port, const char *text)
+{
+    struct addr to;
+    int r = lab_resolve(lab, name, (uint16_t)atoi(port), &to);
+    int fd = r < 0 ? r : lab_client_socket(lab, AF_INET, SOCK_STREAM | SOCK_CLOEXEC);
+    r = fd < 0 ? fd : talk_on(fd, &to, text);
+    if (fd >= 0)
+        close(fd);
+    if (r < 0)
+        printf("talk %d %s\n", r, strerror(-r));
+}
+
+static void run_command(char *line)
+{
+    size_t n;
+    const char **w = words(line, &n);
+    const char *name = n > 1 ? w[1] : NULL;
+    if (n == 0)
+        printf("error empty\n");
+    else if (strcmp(w[0], "start") == 0)
+        lab_start(lab);
+    else if (strcmp(w[0], "stop") == 0)
+        lab_stop(lab);
+    else if (strcmp(w[0], "hold") == 0)
+        send_command(LAB_CMD_HOLD, name, 0, 0);
+    else if (strcmp(w[0], "release") == 0)
+        send_command(LAB_CMD_RELEASE, name, 0, 0);
+    else if (strcmp(w[0], "query") == 0)
+        send_command(LAB_CMD_QUERY, name, 0, 0);
+    else if (strcmp(w[0], "kill") == 0 && n == 4)
+        send_command(LAB_CMD_KILL, name, atoi(w[2]), ms(w[3]));
+    else if (strcmp(w[0], "talk") == 0 && n == 4)
+        talk(name, w[2], w[3]);
+    else if (strcmp(w[0], "quit") == 0)
+        done = true;
+    else
+        printf("error %s\n", w[0]);
+    for (size_t i = 0; i < n; i++)
+        free((char *)w[i]);
+    free(w);
+}
+
+static void on_input(void)
+{
+    static char text[65536];
+    static size_t have;
+    ssize_t n = read(0, text + have, sizeof text - have - 1);
+    if (n <= 0) {
+        done = true;
+        return;
+    }
+    have += (size_t)n;
+    text[have] = '\0';
+    char *at = text;
+    for (char *end; (end = strchr(at, '\n')); at = end + 1) {
+        *end = '\0';
+        run_command(at);
+    }
+    have -= (size_t)(at - text);
+    memmove(text, at, have);
+}
+
+static void serve(void)
+{
+    while (!done) {
+        struct pollfd p[] = {{.fd = 0, .events = POLLIN},
+                             {.fd = lab_fd(lab), .events = POLLIN},
+                             {.fd = lab_agent_fd(lab), .events = POLLIN}};
+        if (poll(p, 3, -1) < 0)
+            break;
+        if (p[1].revents && lab_dispatch(lab) < 0)
+            done = true;
+        if (!done && p[2].revents)
+            on_answers();
+        if (!done && p[0].revents)
+            on_input();
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = {0};
+    struct lab_config config = {.plan = &plan, .run_dir = argv[1], .on_event = on_event};
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc != 3 || read_spec(argv[2]) < 0)
+        return 2;
+    int64_t begin = clock_now_ns();
+    if (lab_become_root(&err) < 0 || lab_open(&config, &lab, &err) < 0) {
+        char text[ERR_MSG_BYTES + ERR_FILE_BYTES];
+        printf("open %d %s\n", err.code, err_text(&err, text, sizeof text));
+        return 4;
+    }
+    printf("open 0 %d %lld %s\n", lab_init_pid(lab), (long long)(clock_now_ns() - begin),
+           lab_tier(lab));
+    serve();
+    begin = clock_now_ns();
+    lab_close(lab);
+    printf("closed %lld\n", (long long)(clock_now_ns() - begin));
+    return 0;
+}
