@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "plan/yaml_text.h"
-
 struct yanchor {
     const char *name;
     struct ynode *node;
@@ -22,7 +20,7 @@ struct reader {
     struct fy_diag *diag;
     struct err *err;
     struct ydocs *docs;
-    size_t docs_cap, nodes, aliases;
+    size_t docs_cap, nodes, nodes_most, aliases;
     size_t last;               /* offset behind the last event: where a node without text stands */
     size_t cursor, line_begin; /* where counting lines has got to; nodes come nearly in order */
     int line;
@@ -45,9 +43,9 @@ static int fail_at(struct reader *r, size_t offset, int code, const char *msg)
 
 static struct ynode *node_new(struct reader *r, enum ykind kind, size_t begin)
 {
-    if (++r->nodes > YAML_NODES_MAX) {
+    if (++r->nodes > r->nodes_most) {
         fail_at(r, begin, -E2BIG,
-                "too many values: a file may hold 50000, aliases counted in full");
+                "too many values: a file may hold 50000, with aliases counted in full");
         return NULL;
     }
     struct ynode *node = arena_alloc(r->arena, sizeof *node);
@@ -374,18 +372,30 @@ static int read_events(struct reader *r)
 int yaml_read(struct arena *a, const char *name, struct str text, struct ydocs *ret,
               struct err *err)
 {
+    static const struct yaml_limits limits = {YAML_BYTES_MAX, YAML_NODES_MAX};
+    return yaml_read_within(a, name, text, &limits, ret, err);
+}
+
+int yaml_read_within(struct arena *a, const char *name, struct str text,
+                     const struct yaml_limits *limits, struct ydocs *ret, struct err *err)
+{
     *ret = (struct ydocs){0};
     struct ysource *source = arena_alloc(a, sizeof *source);
     source->name = arena_strdup(a, name);
-    bool too_big = text.n > YAML_BYTES_MAX;
+    bool too_big = text.n > limits->bytes;
     source->text.n = too_big ? 0 : text.n;
     source->text.p = arena_strndup(a, text.n ? text.p : "", source->text.n);
     ret->source = source;
     if (too_big)
-        return err_at(err, -E2BIG, name, 1, 1, "file is too big: %zu bytes, the most is 1 MiB",
-                      text.n);
-    struct reader r = {.arena = a, .source = source, .err = err, .docs = ret, .line = 1};
-    int rc = yaml_check_bytes(source, err);
+        return err_at(err, -E2BIG, name, 1, 1, "the file is too big: %zu bytes, the most is %zu",
+                      text.n, limits->bytes);
+    struct reader r = {.arena = a,
+                       .source = source,
+                       .err = err,
+                       .docs = ret,
+                       .line = 1,
+                       .nodes_most = limits->nodes};
+    int rc = yaml_check_text(source, err);
     if (rc < 0)
         return rc;
     rc = parser_open(&r) < 0 ? library_error(&r) : read_events(&r);

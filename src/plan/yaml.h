@@ -71,6 +71,17 @@ struct ydocs {
 int yaml_read(struct arena *a, const char *name, struct str text, struct ydocs *ret,
               struct err *err);
 
+/* The same with other bounds than YAML_BYTES_MAX and YAML_NODES_MAX. */
+struct yaml_limits {
+    size_t bytes, nodes;
+};
+int yaml_read_within(struct arena *a, const char *name, struct str text,
+                     const struct yaml_limits *limits, struct ydocs *ret, struct err *err);
+
+/* UTF-8 without control characters (tab and line ends excepted), a byte order mark only in front.
+ */
+int yaml_check_text(const struct ysource *source, struct err *err);
+
 struct ynode *yaml_get(const struct ynode *map, const char *key); /* NULL: no map, or no such key */
 bool yaml_is_null(const struct ynode *node);                      /* plain and empty, ~ or null */
 const char *yaml_kind_name(enum ykind kind);                      /* "a text", "a map", "a list" */

@@ -1,4 +1,4 @@
-#include "plan/yaml_text.h"
+#include "plan/yaml.h"
 
 #include <errno.h>
 
@@ -38,7 +38,7 @@ static int bad_byte(const struct ysource *s, size_t at, struct err *err, const c
                   (unsigned char)s->text.p[at]);
 }
 
-int yaml_check_bytes(const struct ysource *source, struct err *err)
+int yaml_check_text(const struct ysource *source, struct err *err)
 {
     const unsigned char *p = (const unsigned char *)source->text.p;
     for (size_t i = 0; i < source->text.n;) {

@@ -1,0 +1,241 @@
+/* {{name}} in any text of the plan: values declared under `vars`, or in the environment by way of
+ * it. */
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "plan/sources.h"
+#include "plan/walk.h"
+
+#define VARS_MAX  500
+#define NAMES_MAX (VARS_MAX + 1)
+
+struct var {
+    const char *name, *value;
+    bool secret;
+};
+
+struct scope {
+    struct sources *s;
+    struct var vars[VARS_MAX];
+    size_t n;
+    const struct ynode *load;   /* inside a load: its node; unknown names are the template's */
+    const struct ynode *values; /* while reading `vars`: the map */
+};
+
+/* {{ name }} or {{"text"}} at p. Returns its length, 0 when it is something else. */
+static size_t take_reference(const char *p, struct str *ret_name, bool *ret_literal)
+{
+    const char *q = p + 2;
+    while (*q == ' ')
+        q++;
+    const char *from = q;
+    *ret_literal = *q == '"';
+    if (*ret_literal) {
+        from = ++q;
+        while (*q && *q != '"' && *q != '\n')
+            q++;
+        *ret_name = (struct str){from, (size_t)(q - from)};
+        if (*q++ != '"')
+            return 0;
+    } else {
+        while (isalnum((unsigned char)*q) || *q == '_' || (q > from && (*q == '-' || *q == '.')))
+            q++;
+        *ret_name = (struct str){from, (size_t)(q - from)};
+        if (q == from || isdigit((unsigned char)*from))
+            return 0;
+    }
+    while (*q == ' ')
+        q++;
+    return q[0] == '}' && q[1] == '}' ? (size_t)(q + 2 - p) : 0;
+}
+
+static const struct var *var_find(const struct scope *scope, struct str name)
+{
+    const struct ynode *own = yaml_get(scope->load, "vars");
+    if (own && own->kind == YAML_MAP)
+        yaml_for_each(
+            child, own) if (str_eq(str_of(child->key->text),
+                                   name)) return NULL; /* the load's own value hides the plan's */
+    for (size_t i = 0; i < scope->n; i++)
+        if (str_eq(str_of(scope->vars[i].name), name))
+            return &scope->vars[i];
+    return NULL;
+}
+
+static void add_unknown(struct scope *scope, const struct ynode *node, size_t offset,
+                        struct str name)
+{
+    const char *names[NAMES_MAX];
+    char wrong[80], near[160];
+    size_t n = 0;
+    snprintf(wrong, sizeof wrong, "%.*s", name.n < sizeof wrong ? (int)name.n : 79, name.p);
+    if (scope->values && yaml_get(scope->values, wrong)) {
+        problems_add_inside(scope->s->problems, node, offset,
+                            "variable \"%s\" is declared below; move it up", wrong);
+        return;
+    }
+    for (size_t i = 0; i < scope->n; i++)
+        names[n++] = scope->vars[i].name;
+    walk_nearest(wrong, names, n, near, sizeof near);
+    problems_add_inside(scope->s->problems, node, offset, "unknown variable \"%s\"%s", wrong,
+                        near[0] ? near : "; declare it under \"vars\"");
+}
+
+static void add_edit(struct scope *scope, struct yedit ***end, size_t at, size_t was, size_t now)
+{
+    struct yedit *edit = arena_alloc(scope->s->arena, sizeof *edit);
+    *edit = (struct yedit){at, was, now, NULL};
+    **end = edit;
+    *end = &edit->next;
+}
+
+/* Replaces in one scalar; `keep` gets the text with secrets and quoted braces as they were. */
+static void expand(struct scope *scope, struct ynode *node)
+{
+    struct buf text = {0}, keep = {0};
+    struct yedit **end = &node->edits;
+    const char *p = node->text;
+    bool kept = false;
+    for (const char *open; (open = strstr(p, "{{"));) {
+        struct str name;
+        bool literal;
+        size_t n = take_reference(open, &name, &literal);
+        const struct var *var = n && !literal ? var_find(scope, name) : NULL;
+        bool replace = n && (var || (literal && !scope->load));
+        if (n && !replace && !scope->load)
+            add_unknown(scope, node, (size_t)(open - node->text), name);
+        if (!replace) {
+            buf_add(&text, p, (size_t)(open + 2 - p));
+            buf_add(&keep, p, (size_t)(open + 2 - p));
+            p = open + 2;
+            continue;
+        }
+        struct str now = var ? str_of(var->value) : name;
+        buf_add(&text, p, (size_t)(open - p));
+        buf_add(&keep, p, (size_t)(open - p));
+        add_edit(scope, &end, (size_t)(open - node->text), n, now.n);
+        if (!sources_grow(scope->s, node, now.n))
+            break;
+        buf_add(&text, now.p, now.n);
+        bool hide = !var || var->secret;
+        buf_add(&keep, hide ? open : now.p, hide ? n : now.n);
+        kept |= hide;
+        p = open + n;
+    }
+    if (node->edits) {
+        buf_add_str(&text, p);
+        buf_add_str(&keep, p);
+        node->text = arena_strdup(scope->s->arena, buf_str(&text));
+        if (kept)
+            node->keep = arena_strdup(scope->s->arena, buf_str(&keep));
+    }
+    buf_done(&text);
+    buf_done(&keep);
+}
+
+/* A null is an empty text from here on, however it was written. */
+static void settle_null(struct ynode *node)
+{
+    static const char *const nulls[] = {"~", "null", "Null", "NULL"};
+    for (size_t i = 0; i < ARRAY_SIZE(nulls) && node->style == YAML_PLAIN && !node->tag; i++)
+        if (strcmp(node->text, nulls[i]) == 0)
+            node->text = "";
+}
+
+static void expand_tree(struct scope *scope, struct ynode *node)
+{
+    if (node->key && strstr(node->key->text, "{{"))
+        expand(scope, node->key);
+    if (node->kind == YAML_SCALAR) {
+        settle_null(node);
+        expand(scope, node);
+    }
+    yaml_for_each(child, node) expand_tree(scope, child);
+}
+
+/* --- declarations ----------------------------------------------------------------------------- */
+
+static const char *text_of(const struct ynode *map, const char *key)
+{
+    const struct ynode *node = yaml_get(map, key);
+    return node && node->kind == YAML_SCALAR ? node->text : NULL;
+}
+
+/* {env: NAME, default: ..., secret: ...}: a secret stays a declaration in the resolved plan, other
+ * values are written into it. */
+static void declare_env(struct scope *scope, struct ynode **link, struct var *var)
+{
+    struct ynode *node = *link;
+    const char *env = text_of(node, "env"), *fallback = text_of(node, "default");
+    const char *secret = text_of(node, "secret");
+    var->secret = secret && strcmp(secret, "true") == 0;
+    const char *value = env && env[0] ? getenv(env) : NULL;
+    if (!value)
+        value = fallback;
+    if (!value && env && !scope->s->resolved)
+        problems_add(scope->s->problems, yaml_get(node, "env"),
+                     "environment variable \"%.80s\" is not set: set it, or give a default", env);
+    var->value = arena_strdup(scope->s->arena, value ? value : "");
+    struct err err = {0};
+    struct ysource check = {.name = "", .text = str_of(var->value)};
+    if (yaml_check_text(&check, &err) < 0) {
+        problems_add(scope->s->problems, yaml_get(node, "env"),
+                     "environment variable \"%.80s\" holds bytes that are not text", env);
+        var->value = "";
+    }
+    /* the walk still has to see a map that is not right */
+    if (var->secret || !env || node->count > 3)
+        return;
+    yaml_for_each(child, node) if (strcmp(child->key->text, "env") != 0 &&
+                                   strcmp(child->key->text, "default") != 0 &&
+                                   strcmp(child->key->text, "secret") != 0) return;
+    if (secret && strcmp(secret, "false") != 0)
+        return;
+    struct ynode *text = node_text(scope->s->arena, node, var->value);
+    text->key = node->key;
+    text->next = node->next;
+    *link = text;
+}
+
+void sources_vars(struct sources *s, struct ynode *root)
+{
+    struct scope *scope = xmalloc(sizeof *scope);
+    struct ynode *vars = yaml_get(root, "vars");
+    scope->s = s;
+    if (vars && vars->kind == YAML_MAP) {
+        scope->values = vars;
+        for (struct ynode **link = &vars->first; *link && scope->n < VARS_MAX;
+             link = &(*link)->next) {
+            struct var var = {(*link)->key->text, "", false};
+            if ((*link)->kind == YAML_SCALAR) {
+                expand_tree(scope, *link);
+                var.value = (*link)->text;
+                var.secret = (*link)->keep != NULL; /* made of a secret */
+            } else if ((*link)->kind == YAML_MAP) {
+                declare_env(scope, link, &var);
+            }
+            scope->vars[scope->n++] = var;
+        }
+        scope->values = NULL;
+    }
+    yaml_for_each(child, root)
+    {
+        if (child == vars || strcmp(child->key->text, "include") == 0)
+            continue;
+        if (strcmp(child->key->text, "load") != 0 || child->kind != YAML_MAP) {
+            expand_tree(scope, child);
+            continue;
+        }
+        yaml_for_each(load, child)
+        {
+            scope->load = load;
+            expand_tree(scope, load);
+        }
+        scope->load = NULL;
+    }
+    free(scope);
+}
