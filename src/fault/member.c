@@ -184,6 +184,9 @@ int member_init(struct member *m, enum journal_role role, int argc, char **argv)
     r = journal_attach(&m->journal, m->fds.journal);
     if (r < 0)
         return r;
+    /* in another PID namespace the journal's pids mean nothing, and "gone" would be a lie */
+    if (m->journal.header->namespace != procid_namespace())
+        return -EXDEV;
     r = journal_take_role(&m->journal, role);
     if (r < 0)
         return r;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,7 +19,8 @@
 #include "fault/ctx.h"
 #include "fault/guard.h"
 
-#define PREFIX "journal-"
+#define PREFIX          "journal-"
+#define SURVIVORS_TRIES 1000 /* of 10 ms */
 
 struct recovery {
     struct buf *text;
@@ -86,6 +88,22 @@ static void replay(struct recovery *r, struct journal *j, const char *name, int 
         journal_unlink(j);
 }
 
+/* Without main, an agent or undertaker that lives is undoing just now: let it finish. */
+static void await_survivors(const struct journal *j)
+{
+    for (int i = 0; i < SURVIVORS_TRIES; i++) {
+        if (journal_holder(j, JOURNAL_MAIN) != 0 || any_holder(j) == 0)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+}
+
+static bool is_removed(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
 static void recover_one(struct recovery *r, int dir_fd, const char *name)
 {
     struct journal j;
@@ -96,6 +114,11 @@ static void recover_one(struct recovery *r, int dir_fd, const char *name)
         buf_printf(r->text, "%s: not a journal of this version; left alone\n", name);
         r->failed++;
         close(fd);
+        return;
+    }
+    await_survivors(&j);
+    if (is_removed(fd)) {
+        journal_done(&j);
         return;
     }
     pid_t holder = any_holder(&j);
