@@ -6,7 +6,14 @@
  * exponential gaps), whatever the server does; latency counts from then. Closed model: each of
  * `concurrency` virtual users sends its next request as soon as the last is answered; due = the
  * moment it is ready to send. A due request that finds no free connection waits for one (its clock
- * runs) up to its timeout, then it is shed.
+ * runs) up to its timeout, then it is shed. The timeout of a request that was sent counts from
+ * sent_ns. A request is sent at most once: when its connection ends after a byte of it was handed
+ * to the kernel, its fate is unknown. Closed model: a user whose connect failed rests 10 ms,
+ * doubled up to 100 ms while connects keep failing; one that finds the ledger full rests 1 ms.
+ *
+ * Rows: sent_ns is set when at least one byte was handed to the kernel; answered_ns is the instant
+ * the fate was decided (last byte of the answer parsed; sent_ns + timeout; due_ns + timeout when
+ * shed; when the connection failed; the stop). answer_bytes counts head and body.
  *
  * Lifecycle: load_new (sizes everything) -> load_start (threads; arrivals start at start_ns) ->
  * load_stop (asks: no new request after at_ns; those in flight get until their timeout) ->
@@ -23,7 +30,8 @@
 
 struct load;
 
-/* The seed of a load's templates: what template_bind gets, in the workers and wherever a request is rendered again. */
+/* The seed of a load's templates: what template_bind gets, in the workers and wherever a request is
+ * rendered again. */
 static inline uint64_t load_template_seed(uint64_t run_seed, const char *load_name)
 {
     struct rng rng;
@@ -48,7 +56,7 @@ struct load_counts {
     uint64_t fates[FATE_COUNT];
     uint64_t reasons[REASON_COUNT];
     uint64_t late; /* sent more than 1 ms (or 10 % of the interval, if more) after due with a
-                      connection free */
+                      connection free, or, with none free, taken up so late */
     uint64_t connects;
     int64_t lateness_max_ns;
     uint64_t bytes_in, bytes_out;

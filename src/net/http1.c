@@ -62,6 +62,38 @@ static bool bad(struct http1 *h, enum http1_error e)
     return false;
 }
 
+#define EACH_BYTE(B) (0x0101010101010101ull * (B))
+
+/* Neither NUL nor CR, eight bytes at a time: a byte of `v ^ pattern` is 0 where v has the pattern,
+ * and subtracting 1 from each byte then borrows into its top bit. */
+static bool clean(const char *p, size_t n)
+{
+    uint64_t v, hit = 0;
+    for (; n >= sizeof v; p += sizeof v, n -= sizeof v) {
+        memcpy(&v, p, sizeof v);
+        uint64_t cr = v ^ EACH_BYTE('\r');
+        hit |= ((v - EACH_BYTE(1)) & ~v) | ((cr - EACH_BYTE(1)) & ~cr);
+    }
+    if (hit & EACH_BYTE(0x80))
+        return false;
+    for (; n > 0; p++, n--)
+        if (*p == 0 || *p == '\r')
+            return false;
+    return true;
+}
+
+/* lower is in lower case; no byte that clean() lets through is turned into a wrong match. */
+static bool is_word(struct str s, const char *lower, size_t n)
+{
+    if (s.n != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((s.p[i] | 0x20) != lower[i])
+            return false;
+    return true;
+}
+#define IS_WORD(S, LIT) is_word(S, LIT, sizeof(LIT) - 1)
+
 static const char version[] = "HTTP/1.";
 #define VERSION_BYTES (sizeof version - 1)
 
@@ -76,7 +108,7 @@ static bool status_line(struct http1 *h, const char *p, size_t n)
         return bad(h, HTTP1_ERR_STATUS_LINE);
     if (n > VERSION_BYTES + 5 && d[5] != ' ')
         return bad(h, HTTP1_ERR_STATUS_LINE);
-    if (memchr(d, 0, n - VERSION_BYTES) || memchr(d, '\r', n - VERSION_BYTES))
+    if (!clean(d, n - VERSION_BYTES))
         return bad(h, HTTP1_ERR_STATUS_LINE);
     h->minor = d[0] - '0';
     h->status = (d[2] - '0') * 100 + (d[3] - '0') * 10 + (d[4] - '0');
@@ -134,7 +166,7 @@ static bool transfer_encoding(struct http1 *h, struct str value)
         struct str item = next_item(&value);
         if (h->chunked || !visible(item))
             return bad(h, HTTP1_ERR_LENGTH);
-        h->chunked = str_case_eq(item, STR("chunked"));
+        h->chunked = IS_WORD(item, "chunked");
     } while (value.p);
     h->coded = true;
     return h->length_bytes < 0 || bad(h, HTTP1_ERR_LENGTH);
@@ -144,20 +176,11 @@ static void connection(struct http1 *h, struct str value)
 {
     do {
         struct str item = next_item(&value);
-        if (str_case_eq(item, STR("close")))
+        if (IS_WORD(item, "close"))
             h->closes = true;
-        else if (str_case_eq(item, STR("keep-alive")))
+        else if (IS_WORD(item, "keep-alive"))
             h->keep_alive = true;
     } while (value.p);
-}
-
-/* lower is in lower case; a token has no byte that the bit could turn into a wrong match. */
-static bool is_name(struct str name, const char *lower)
-{
-    for (size_t i = 0; i < name.n; i++)
-        if ((name.p[i] | 0x20) != lower[i])
-            return false;
-    return true;
 }
 
 /* The only headers the parser itself acts on; told apart by length first. */
@@ -165,15 +188,15 @@ static bool known_header(struct http1 *h, struct str name, struct str value)
 {
     switch (name.n) {
     case 10:
-        if (is_name(name, "connection"))
+        if (IS_WORD(name, "connection"))
             connection(h, value);
         break;
     case 14:
-        if (is_name(name, "content-length"))
+        if (IS_WORD(name, "content-length"))
             return content_length(h, value);
         break;
     case 17:
-        if (is_name(name, "transfer-encoding"))
+        if (IS_WORD(name, "transfer-encoding"))
             return transfer_encoding(h, value);
         break;
     }
@@ -201,7 +224,7 @@ static bool split_header(const char *p, size_t n, struct str *ret_name, struct s
         to--;
     *ret_name = (struct str){p, colon};
     *ret_value = (struct str){p + from, to - from};
-    return !memchr(p + from, 0, to - from) && !memchr(p + from, '\r', to - from);
+    return clean(p + from, to - from);
 }
 
 /* The empty line: what follows is decided in the order of RFC 9112 6.3. */
@@ -287,7 +310,7 @@ static bool chunk_size_line(struct http1 *h, const char *p, size_t n)
         blanks++;
     if (i < n && (blanks == n || p[blanks] != ';'))
         return bad(h, HTTP1_ERR_CHUNK);
-    if (memchr(p + i, 0, n - i) || memchr(p + i, '\r', n - i))
+    if (!clean(p + i, n - i))
         return bad(h, HTTP1_ERR_CHUNK);
     h->left_bytes = size;
     h->state = size > 0 ? STATE_CHUNK : STATE_TRAILER;
