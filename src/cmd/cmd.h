@@ -3,7 +3,8 @@
  */
 #pragma once
 
-/* Exit statuses, in rising order of what they override (design: undo not confirmed stands above everything). */
+/* Exit statuses, in rising order of what they override (design: undo not confirmed stands above
+ * everything). */
 enum exit_status {
     EXIT_PASS = 0,
     EXIT_FAIL = 1,
@@ -20,7 +21,12 @@ struct cmd {
     const char *name;
     const char *args; /* for the usage line */
     const char *help; /* one sentence; NULL = internal, not listed */
-    int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name; returns an exit status */
+    int (*run)(int argc,
+               char **argv); /* argv[0] is the subcommand's name; returns an exit status */
 };
+
+#define X(NAME) extern const struct cmd cmd_##NAME;
+#include "cmd/cmd_list.h"
+#undef X
 
 int cmd_main(int argc, char **argv);

@@ -1,0 +1,134 @@
+"""Promise 3: whatever is killed, whenever: nothing is left. SQUALL_KILLS sets the rounds (default 60), SQUALL_SEED the seed."""
+import glob
+import os
+import random
+import signal
+import subprocess
+import time
+
+from common import SQUALL, Squall, main
+
+ROUNDS = int(os.environ.get("SQUALL_KILLS", "60"))
+SEED = int(os.environ.get("SQUALL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
+PLAN = """
+squall: 1
+name: kill
+lab:
+  services:
+    redis:
+      labels: {app: redis}
+      run: redis-server --port 6379 --save "" --bind 0.0.0.0 --protected-mode no
+      ready: {tcp: 6379}
+      limits: {nofile: 200}
+    daemon:
+      # a grandchild in a session of its own: nothing but the namespace can catch it
+      run: sh -c "setsid sleep 1000 & sleep 1000"
+load:
+  pings:
+    get: http://redis:6379/
+    arrive: {rate: 50/s}
+    timeout: 500ms
+storm:
+  - baseline: 300ms
+  - fault: fault.yaml
+    for: 600ms
+  - cooldown: 200ms
+checks:
+  - errors: {load: pings, share: "<= 100%"}
+"""
+FAULT = """
+apiVersion: chaos-mesh.org/v1alpha1
+kind: PodChaos
+metadata: {name: f}
+spec: {action: pod-failure, mode: all, duration: 600ms, selector: {labelSelectors: {app: redis}}}
+"""
+
+
+def family(folder):
+    """pid -> role of every process of the run, services left out: they are the lab's."""
+    found = {}
+    mark = ("XDG_RUNTIME_DIR=" + folder).encode()
+    for path in glob.glob("/proc/[0-9]*/environ"):
+        pid = int(path.split("/")[2])
+        try:
+            with open(path, "rb") as f:
+                if mark not in f.read():
+                    continue
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                args = f.read().split(b"\0")
+            if b"squall" in args[0]:
+                found[pid] = "agent" if b"guard-agent" in args else "undertaker" if b"guard-undertaker" in args else "main/lab"
+        except OSError:
+            pass
+    return found
+
+
+class Kill(Squall):
+    def one_round(self, rng, plan):
+        p = self.start("run", plan, "--out", self.run_file(), "--quiet", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0, 1.6))
+        how = rng.choice(["main", "one", "one", "pair", "all", "term", "stop"])
+        members = list(family(self.dir))
+        if how == "main":
+            p.kill()
+        elif how == "term":
+            p.send_signal(rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+        elif how == "stop":
+            p.send_signal(signal.SIGSTOP)
+            time.sleep(3.0)
+            found = [x for x in self.left_over() if x.startswith("process") and "sleep 1000" in x]
+            self.assertEqual(found, [], "the lab outlives a stopped main")
+            p.kill()
+        elif members:
+            victims = members if how == "all" else rng.sample(members, min(len(members), 1 if how == "one" else 2))
+            rng.shuffle(victims)
+            for pid in victims:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        try:
+            p.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            self.fail("squall did not end after %s was killed" % how)
+        if how in ("all", "pair"):
+            self.assert_no_process(how)
+            self.expect(0, "undo")
+        self.assert_nothing_left(10.0)
+        return how
+
+    def assert_no_process(self, how):
+        until = time.monotonic() + 10
+        while any(x.startswith("process") for x in self.left_over()) and time.monotonic() < until:
+            time.sleep(0.05)
+        self.assertEqual([x for x in self.left_over() if x.startswith("process")], [], how)
+
+    def test_random_kills(self):
+        rng = random.Random(SEED)
+        plan = self.write("plan.yaml", PLAN)
+        self.write("fault.yaml", FAULT)
+        seen = {}
+        print("seed %d, %d rounds" % (SEED, ROUNDS))
+        for i in range(ROUNDS):
+            try:
+                how = self.one_round(rng, plan)
+            except AssertionError as e:
+                raise AssertionError("round %d of seed %d: %s" % (i, SEED, e))
+            seen[how] = seen.get(how, 0) + 1
+        print(seen)
+
+    def test_harness_sees_what_is_left(self):
+        """The harness can fail: a process and a file of the test's own are found."""
+        p = subprocess.Popen(["sleep", "30"], env=self.env)
+        left = self.left_over()
+        p.kill()
+        p.wait()
+        self.assertTrue(any(x.startswith("process") for x in left), left)
+        path = os.path.join(self.tmp, "squall-x")
+        open(path, "w").close()
+        self.assertTrue(any(x.startswith("file") for x in self.left_over()))
+        os.unlink(path)
+
+
+main()
