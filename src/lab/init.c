@@ -9,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,9 +17,6 @@
 #include "lab/netns.h"
 #include "loop/child.h"
 #include "loop/signals.h"
-
-#define TUN_MAJOR 10
-#define TUN_MINOR 200
 
 struct init {
     const struct init_config *config;
@@ -100,17 +96,6 @@ static _Noreturn void run_switch(struct init *in)
     _exit(r < 0 ? 1 : 0);
 }
 
-/* Root on a machine whose /dev lacks the node may make one, in the tmpfs that dies with the lab. */
-static void find_tun(char *path, size_t cap, const char *run_dir)
-{
-    snprintf(path, cap, "/dev/net/tun");
-    if (access(path, F_OK) == 0)
-        return;
-    snprintf(path, cap, "%s/" MOUNTS_DIR "/tun", run_dir);
-    if (mknod(path, S_IFCHR | 0600, makedev(TUN_MAJOR, TUN_MINOR)) < 0)
-        snprintf(path, cap, "/dev/net/tun");
-}
-
 static int make_port(struct init *in, unsigned i, const struct port_place *place,
                      const struct port_ops *ops)
 {
@@ -121,7 +106,7 @@ static int make_port(struct init *in, unsigned i, const struct port_place *place
 /* The first port decides: when TUN is refused for it, all are AF_PACKET. */
 static int make_ports(struct init *in, struct err *err)
 {
-    char tun_path[PATH_MAX];
+    char dir[PATH_MAX], tun_path[PATH_MAX];
     int tun_error = 0;
     const struct port_ops *ops = in->config->try_tun ? &port_tun : &port_packet;
     struct port_place place = {.home_netns_fd = netns_here(), .tun_path = tun_path};
@@ -131,7 +116,8 @@ static int make_ports(struct init *in, struct err *err)
         return err_set(err, -EMFILE, "network namespace: %s", strerror(EMFILE));
     nl_link_up(&m, 1, 0, false); /* lo */
     nl_talk(nl, &m);
-    find_tun(tun_path, sizeof tun_path, in->config->run_dir);
+    snprintf(dir, sizeof dir, "%s/" MOUNTS_DIR, in->config->run_dir);
+    port_tun_path(tun_path, sizeof tun_path, dir);
     for (unsigned i = 0; i < in->ports_n; i++) {
         int fd = make_port(in, i, &place, ops);
         if (fd < 0 && i == 0 && ops == &port_tun) {

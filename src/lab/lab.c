@@ -412,3 +412,20 @@ int lab_resolve(const struct lab *lab, const char *service, uint16_t port, struc
     }
     return -ENOENT;
 }
+
+static uint64_t load(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+int lab_traffic(const struct lab *lab, int from, int to, struct lab_traffic *ret)
+{
+    int ports_n = (int)lab->config.plan->services_n + 1;
+    if (from < -1 || to < -1 || from + 1 >= ports_n || to + 1 >= ports_n)
+        return -EINVAL;
+    const struct link_counters *c = &lab->counters.links[(from + 1) * ports_n + to + 1];
+    *ret = (struct lab_traffic){.packets = load(&c->packets),
+                                .bytes = load(&c->bytes),
+                                .drops = load(&c->drops_full) + load(&c->drops_filter)};
+    return 0;
+}

@@ -78,6 +78,14 @@ int lab_client_socket(struct lab *lab, int domain,
 int lab_resolve(const struct lab *lab, const char *service, uint16_t port,
                 struct addr *ret); /* -ENOENT */
 
+/* What the switch has moved from one service to another so far (plan index, -1 = outside). -EINVAL
+ * for an index out of range. */
+struct lab_traffic {
+    uint64_t packets, bytes;
+    uint64_t drops; /* the receiver's queue was full, or a fault of the link */
+};
+int lab_traffic(const struct lab *lab, int from, int to, struct lab_traffic *ret);
+
 /* A second control connection for the agent: only commands of control.h, no events but answers. The
  * descriptor is inherited by the agent; lab_open made it. */
 int lab_agent_fd(const struct lab *lab);

@@ -37,3 +37,7 @@ struct port_ops {
     int (*write)(struct port *p, const struct pkt *k);
 };
 extern const struct port_ops port_tun, port_packet;
+
+/* The device node of TUN. Root on a machine whose /dev lacks it gets one made in `dir`, which is to
+ * be a tmpfs that dies with the mount namespace. */
+void port_tun_path(char *path, size_t cap, const char *dir);

@@ -2,12 +2,29 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "lab/port.h"
+
+#define TUN_MAJOR 10
+#define TUN_MINOR 200
+
+void port_tun_path(char *path, size_t cap, const char *dir)
+{
+    snprintf(path, cap, "/dev/net/tun");
+    if (access(path, F_OK) == 0)
+        return;
+    int n = snprintf(path, cap, "%s/tun", dir);
+    bool fits = n > 0 && (size_t)n < cap;
+    if (!fits || mknod(path, S_IFCHR | 0600, makedev(TUN_MAJOR, TUN_MINOR)) < 0)
+        snprintf(path, cap, "/dev/net/tun");
+}
 
 static int tun_make(struct port *p, const struct port_place *place)
 {

@@ -39,7 +39,7 @@ void root_facts_read(struct root_facts *f)
     buf_done(&b);
 }
 
-static const char *cause(const struct root_facts *f, int error)
+const char *root_cause(const struct root_facts *f, int error)
 {
     if (f->max_user_namespaces == 0 || error == -ENOSPC || error == -EUSERS)
         return "the limit of user namespaces is reached; remedy: "
@@ -62,7 +62,7 @@ static const char *cause(const struct root_facts *f, int error)
 int root_refusal(struct err *err, int error, const char *what, const struct root_facts *f)
 {
     return err_set(err, error, "no lab on this machine: %s: %s: %s (see squall doctor)", what,
-                   strerror(-error), cause(f, error));
+                   strerror(-error), root_cause(f, error));
 }
 
 bool root_has_sys_admin(void)

@@ -5,7 +5,7 @@
  * usage: lab_driver RUN_DIR SPEC. SPEC has one word and its value a line; `service NAME` begins a
  * service. Commands: start, stop, hold NAME, release NAME, kill NAME SIGNAL GRACE_MS, query NAME,
  * talk NAME PORT BYTES (from outside: connects, sends BYTES and a newline, prints what comes),
- * traffic FROM TO, quit. Standard input's end closes the lab.
+ * traffic FROM TO ("-" = outside), quit. Standard input's end closes the lab.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,7 @@ static void on_event(void *ctx, const struct lab_event *e)
            (long long)e->t_ns, (long long)e->value, e->pid, e->stream, e->text ? e->text : "");
 }
 
-/* Splits at spaces, in place; "_" inside a word stands for a space. */
+/* Splits at spaces, in place; "~" inside a word stands for a space. */
 static const char **words(char *text, size_t *ret_n)
 {
     const char **v = xcalloc(WORDS + 1, sizeof *v);
@@ -240,6 +240,14 @@ static void talk(const char *name, const char *port, const char *text)
         printf("talk %d %s\n", r, strerror(-r));
 }
 
+static void traffic(int from, int to)
+{
+    struct lab_traffic t;
+    int r = lab_traffic(lab, from, to, &t);
+    printf("traffic %d %llu %llu %llu\n", r, (unsigned long long)t.packets,
+           (unsigned long long)t.bytes, (unsigned long long)t.drops);
+}
+
 static void run_command(char *line)
 {
     size_t n;
@@ -261,6 +269,8 @@ static void run_command(char *line)
         send_command(LAB_CMD_KILL, name, atoi(w[2]), ms(w[3]));
     else if (strcmp(w[0], "talk") == 0 && n == 4)
         talk(name, w[2], w[3]);
+    else if (strcmp(w[0], "traffic") == 0 && n == 3)
+        traffic(service_index(name), service_index(w[2]));
     else if (strcmp(w[0], "quit") == 0)
         done = true;
     else
