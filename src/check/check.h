@@ -33,6 +33,8 @@ struct check_results {
     const char *reason; /* of the whole: counts, or why inconclusive */
 };
 
+#define CHECK_DETAILS_MAX 20 /* lines kept of a check; details_all counts all */
+
 struct check_kind {
     const char *name; /* as in the plan */
     const char *help;
@@ -43,3 +45,11 @@ struct check_kind {
 /* Evaluates all checks of the run; the results live in ret until check_results_done. */
 int check_run(struct record *r, struct check_results *ret, struct err *err);
 void check_results_done(struct check_results *ret);
+/* The same with the plan given, not read from the run: for tests and for tools that have it. The
+ * plan must outlive ret and is not freed with it. */
+int check_evaluate(struct record *r, const struct plan *plan, struct check_results *ret,
+                   struct err *err);
+
+const struct check_kind *check_find(const char *name); /* NULL = unknown */
+size_t check_count(void);
+const struct check_kind *check_at(size_t i); /* sorted by name */

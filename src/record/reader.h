@@ -63,8 +63,9 @@ typedef int reader_event_fn(void *ctx, const struct record_event *event);
 int reader_events(struct record *r, struct reader_window w, reader_event_fn *fn, void *ctx);
 
 /* Latency samples of the requests due in the window. Exact (0.1 % bucket width aside) when the rows
- * are kept or the window is exactly a phase; else from the seconds that begin in the window, and
- * *ret_exact (may be NULL) is false. What is a sample: see docs/run-file.md. */
+ * are kept or the window goes from the start of a phase to the end of one; else from the seconds
+ * that begin in the window, and *ret_exact (may be NULL) is false. What is a sample: see
+ * docs/run-file.md. */
 int reader_hist(struct record *r, int load, struct reader_window w, struct hist *into,
                 bool *ret_exact);
 

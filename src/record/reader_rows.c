@@ -126,12 +126,16 @@ static int find_scope(struct record *r, struct reader_window w, struct scope *re
                           .from = second_at_or_after(w.from_ns),
                           .to = w.to_ns <= 0 ? INT64_MIN : second_at_or_after(w.to_ns),
                           .exact = w.from_ns <= 0 && w.to_ns == INT64_MAX};
+    /* phases follow each other, so from the start of one to the end of one is a row of them */
     struct scan d;
-    scan_open(&d, r, "phases", "SELECT phase FROM phases WHERE start_ns = ? AND end_ns = ?",
+    scan_open(&d, r, "phases",
+              "SELECT min(a.phase), max(b.phase) FROM phases a, phases b "
+              "WHERE a.start_ns = ? AND b.end_ns = ? AND a.phase <= b.phase",
               (int64_t[]){w.from_ns, w.to_ns}, 2);
-    if (scan_next(&d)) {
-        int64_t phase = scan_int(&d, 0, 0, READER_LIST_MAX);
-        *ret = (struct scope){FOLD_PHASE, phase, phase + 1, true};
+    if (scan_next(&d) && !scan_null(&d, 0)) {
+        int64_t first = scan_int(&d, 0, 0, READER_LIST_MAX);
+        int64_t last = scan_int(&d, 1, first, READER_LIST_MAX);
+        *ret = (struct scope){FOLD_PHASE, first, last + 1, true};
     }
     return scan_close(&d);
 }

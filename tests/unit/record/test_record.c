@@ -202,6 +202,9 @@ TEST(folded_numbers_equal_the_rows)
             ASSERT_OK(reader_fates(s.r, load, READER_ALL, &f));
             ASSERT_EQ(f.due, 4000);
             ASSERT(f.exact);
+            ASSERT_OK(reader_fates(s.r, load, (struct reader_window){0, SCENE_S(30)}, &f));
+            ASSERT_EQ(f.due, 4000);
+            ASSERT(f.exact); /* all phases */
         }
         if (round == 0)
             scene_reopen(&s);

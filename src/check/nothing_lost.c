@@ -1,0 +1,250 @@
+/*
+ * nothing lost: every accepted request is in the final state, exactly once.
+ *
+ * Speaks about the whole run, whatever phase is named: what was accepted in one phase may be lost
+ * in another. Fails when something accepted is missing (lost) or is there more often than it can be
+ * (duplicated). What was answered no, or never answered, and is there all the same (unexpected,
+ * recovered) is shown but allowed: at worst the sender tries again. Inconclusive when there is
+ * nothing to match, or either side of the match is not known to be whole.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/eval.h"
+#include "check/kinds.h"
+#include "check/settle.h"
+
+#define CANDIDATES_MAX 4 /* requests named in one line */
+
+struct match {
+    struct check_eval *e;
+    const struct reader_load *load;
+    int index;
+    struct arena keys; /* of items and objects, while matching */
+    struct settle_item *items;
+    struct settle_object *objects;
+    size_t items_n, items_cap, objects_n, objects_cap;
+    uint64_t with_items; /* accepted or unknown requests that have a key */
+    uint64_t last_request;
+    enum { SHOW_LOST, SHOW_DUPLICATED, SHOW_UNEXPECTED, SHOW_RECOVERED, SHOW_COUNT } show;
+};
+
+static int add_item(void *ctx, const struct ledger_row *row, struct str key)
+{
+    struct match *m = ctx;
+    if (m->items_n == m->items_cap) {
+        m->items_cap = m->items_cap ? m->items_cap * 2 : 1024;
+        m->items = xrealloc(m->items, m->items_cap, sizeof *m->items);
+    }
+    bool matters = row->fate == FATE_ACCEPTED || row->fate == FATE_UNKNOWN;
+    if (matters && (m->with_items == 0 || row->id != m->last_request)) {
+        m->with_items++;
+        m->last_request = row->id;
+    }
+    m->items[m->items_n++] =
+        (struct settle_item){arena_strndup(&m->keys, key.p, key.n), row->id, row->fate};
+    return 0;
+}
+
+static int add_object(void *ctx, struct str key, int64_t count)
+{
+    struct match *m = ctx;
+    if (m->objects_n == m->objects_cap) {
+        m->objects_cap = m->objects_cap ? m->objects_cap * 2 : 1024;
+        m->objects = xrealloc(m->objects, m->objects_cap, sizeof *m->objects);
+    }
+    m->objects[m->objects_n++] =
+        (struct settle_object){arena_strndup(&m->keys, key.p, key.n), count};
+    return 0;
+}
+
+/* --- is each side whole? NULL = yes ------------------------------------------------------------
+ */
+
+static const char *state_problem(struct match *m, const struct reader_settled *s)
+{
+    struct check_eval *e = m->e;
+    if (!m->load->settled)
+        return "the load is not settled; say under `settle:` where its work must be found";
+    if (!s->read)
+        return "the final state was never read; the run ended before";
+    if (s->problem && s->problem[0])
+        return arena_printf(e->a, "the final state could not be read: %s", s->problem);
+    if (!s->stable)
+        return "the final state kept changing; give the settlement a longer `within`";
+    return NULL;
+}
+
+static const char *rows_problem(struct match *m, const struct reader_fates *f)
+{
+    struct check_eval *e = m->e;
+    const struct record_load *end = &m->load->end;
+    if (!m->load->ended)
+        return "the generator's own count is missing because the run was cut off; run it again";
+    for (int fate = FATE_ACCEPTED; fate < FATE_COUNT; fate++)
+        if (f->fates[fate] != end->fates[fate])
+            return arena_printf(e->a,
+                                "the run file has %s %s requests, the generator counted %s; rows "
+                                "are missing, look for errors of the disk",
+                                eval_count(e, f->fates[fate]), fate_names[fate],
+                                eval_count(e, end->fates[fate]));
+    if (f->due != end->due)
+        return arena_printf(e->a, "%s requests were due but %s have a fate",
+                            eval_count(e, end->due), eval_count(e, f->due));
+    if (f->fates[FATE_ACCEPTED] == 0)
+        return "no request was accepted, so there was nothing to lose";
+    if (m->with_items != f->fates[FATE_ACCEPTED] + f->fates[FATE_UNKNOWN])
+        return "some requests have no settlement key in the run file";
+    return NULL;
+}
+
+/* --- what a person reads ------------------------------------------------------------------------
+ */
+
+static const char *phase_at(const struct check_eval *e, int64_t t_ns)
+{
+    for (size_t i = e->phases_n; i-- > 0;)
+        if (e->phases[i].start_ns >= 0 && t_ns >= e->phases[i].start_ns)
+            return e->phases[i].name;
+    return "no phase";
+}
+
+static void name_requests(struct match *m, const struct settle_finding *f, struct buf *b)
+{
+    size_t named = 0, all = 0;
+    for (size_t i = 0; i < f->items_n; i++) {
+        const struct settle_item *item = &f->items[i];
+        struct ledger_row row;
+        /* of a key that was accepted, the accepted ones are the candidates */
+        if (f->accepted && m->show == SHOW_LOST && item->fate != FATE_ACCEPTED)
+            continue;
+        if (all++ >= CANDIDATES_MAX || reader_request(m->e->r, m->index, item->request, &row))
+            continue;
+        buf_printf(b, "%s%llu (due %s, ", named++ ? ", " : "; request ",
+                   (unsigned long long)item->request, eval_clock(m->e, row.due_ns));
+        if (row.sent_ns)
+            buf_printf(b, "sent %s, ", eval_clock(m->e, row.sent_ns));
+        if (row.answered_ns)
+            buf_printf(b, "answered %s, ", eval_clock(m->e, row.answered_ns));
+        buf_printf(b, "%s, in %s)", fate_names[row.fate], phase_at(m->e, row.due_ns));
+    }
+    if (all > CANDIDATES_MAX)
+        buf_printf(b, " and %zu more", all - CANDIDATES_MAX);
+}
+
+static void show_finding(void *ctx, const struct settle_finding *f)
+{
+    struct match *m = ctx;
+    struct check_eval *e = m->e;
+    const uint64_t n[SHOW_COUNT] = {f->lost, f->duplicated, f->unexpected, f->recovered};
+    static const char *const words[] = {"lost", "duplicated", "unexpected", "recovered"};
+    if (n[m->show] == 0)
+        return;
+    if (e->ret->details_n == CHECK_DETAILS_MAX) { /* count it, but look nothing up */
+        e->ret->details_all++;
+        return;
+    }
+    struct buf b = {0};
+    buf_printf(&b, "%s: '%s': ", words[m->show], f->key);
+    if (m->load->counted)
+        buf_printf(
+            &b, "%s of %s accepted%s found", eval_count(e, f->found), eval_count(e, f->accepted),
+            f->unknown ? arena_printf(e->a, " and %s unknown", eval_count(e, f->unknown)) : "");
+    else
+        buf_printf(&b, "accepted %s times, found %s times", eval_count(e, f->accepted),
+                   eval_count(e, f->found));
+    name_requests(m, f, &b);
+    eval_detail(e, "%s", buf_str(&b));
+    buf_done(&b);
+}
+
+static void say(struct match *m, const struct reader_fates *f, const struct settle_totals *t,
+                struct eval_outcome *o)
+{
+    struct check_eval *e = m->e;
+    struct buf b = {0};
+    buf_printf(&b, "%s of %s lost", eval_count(e, t->lost), eval_count(e, t->fates[FATE_ACCEPTED]));
+    if (t->duplicated)
+        buf_printf(&b, ", %s duplicated", eval_count(e, t->duplicated));
+    if (t->fates[FATE_UNKNOWN])
+        buf_printf(&b, "; %s unknown, %s recovered", eval_count(e, t->fates[FATE_UNKNOWN]),
+                   eval_count(e, t->recovered));
+    if (t->unexpected)
+        buf_printf(&b, "; %s unexpected", eval_count(e, t->unexpected));
+    o->value = arena_strdup(e->a, buf_str(&b));
+    o->limit = "none lost, none twice";
+    o->value_num = (double)(t->lost + t->duplicated);
+    o->limit_num = 0;
+    buf_clear(&b);
+    buf_printf(&b, "due %s = %s accepted + %s refused + %s failed + %s unknown + %s unsent; ",
+               eval_count(e, f->due), eval_count(e, f->fates[FATE_ACCEPTED]),
+               eval_count(e, f->fates[FATE_REFUSED]), eval_count(e, f->fates[FATE_FAILED]),
+               eval_count(e, f->fates[FATE_UNKNOWN]), eval_count(e, f->fates[FATE_UNSENT]));
+    buf_printf(&b, "accepted %s%s = %s found + %s lost", eval_count(e, t->fates[FATE_ACCEPTED]),
+               t->fates[FATE_ACCEPTED] == f->fates[FATE_ACCEPTED] ? "" : " items",
+               eval_count(e, t->accepted_found), eval_count(e, t->lost));
+    o->reason = arena_strdup(e->a, buf_str(&b));
+    buf_done(&b);
+}
+
+static int match_all(struct match *m, const struct reader_settled *settled, const char *spoiled)
+{
+    struct check_eval *e = m->e;
+    const char *problem = state_problem(m, settled);
+    if (problem)
+        return eval_inconclusive(e, "%s", problem);
+    struct reader_fates f;
+    int rc = reader_fates(e->r, m->index, READER_ALL, &f);
+    if (rc == 0)
+        rc = reader_items(e->r, m->index, add_item, m);
+    if (rc == 0)
+        rc = reader_objects(e->r, m->index, add_object, m);
+    if (rc)
+        return rc;
+    if ((problem = rows_problem(m, &f)))
+        return eval_inconclusive(e, "%s", problem);
+    settle_sort(m->items, m->items_n, m->objects, m->objects_n);
+    struct settle_totals t;
+    struct eval_outcome o = EVAL_OUTCOME;
+    for (m->show = SHOW_LOST; m->show < SHOW_COUNT; m->show++)
+        settle_match(m->items, m->items_n, m->objects, m->objects_n, m->load->counted, show_finding,
+                     m, &t);
+    say(m, &f, &t, &o);
+    o.verdict = t.lost || t.duplicated ? VERDICT_FAIL : VERDICT_PASS;
+    if (spoiled) {
+        o.verdict = VERDICT_INCONCLUSIVE;
+        o.reason = spoiled;
+    }
+    return eval_conclude(e, &o);
+}
+
+static int nothing_lost_run(struct record *r, const struct plan *plan,
+                            const struct plan_check *check, struct check_results *out,
+                            struct check_result *ret)
+{
+    struct plan_check whole = {.kind = check->kind, .load = check->load, .when = PLAN_ALWAYS};
+    struct check_eval e;
+    struct match m = {.e = &e};
+    int rc = eval_open(&e, r, &whole, out, ret);
+    if (rc || !(m.load = eval_load(&e, &m.index)))
+        return rc;
+    struct reader_settled settled;
+    if ((rc = reader_settled(r, e.a, m.index, &settled)))
+        return rc;
+    struct eval_window *windows;
+    size_t n;
+    eval_windows(&e, &windows, &n);
+    arena_init(&m.keys);
+    rc = match_all(&m, &settled, windows[0].spoiled);
+    arena_done(&m.keys);
+    free(m.items);
+    free(m.objects);
+    return rc;
+}
+
+const struct check_kind check_nothing_lost = {
+    .name = "nothing lost",
+    .help = "every accepted request is in the final state, exactly once",
+    .run = nothing_lost_run,
+};
