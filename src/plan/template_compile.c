@@ -300,13 +300,14 @@ static const struct {
 
 static int unknown_name(struct compiler *c, struct str name)
 {
-    const char *names[TEMPLATE_VARS + ARRAY_SIZE(functions) + 1] = {"id"};
-    size_t n = 1;
+    const char *names[TEMPLATE_VARS + ARRAY_SIZE(functions) + 1];
+    size_t n = 0;
     char wrong[64];
-    for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
-        names[n++] = functions[i].name;
     for (size_t i = 0; c->vars && i < c->vars->n; i++)
         names[n++] = c->vars->names[i];
+    names[n++] = "id";
+    for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+        names[n++] = functions[i].name;
     snprintf(wrong, sizeof wrong, "%.*s", name.n < sizeof wrong ? (int)name.n : 63, name.p);
     const char *near = str_nearest(wrong, names, n);
     return fail(c, name.p, "unknown name \"%s\" in {{...}}%s%s%s", wrong,

@@ -287,7 +287,7 @@ static int on_event(struct reader *r, struct fy_event *event)
             return r->err->code;
         break;
     case FYET_ALIAS:
-        if (on_alias(r, event, begin) < 0)
+        if (on_alias(r, event, begin - (begin > 0)) < 0) /* the mark stands behind the star */
             return r->err->code;
         break;
     }
