@@ -135,6 +135,13 @@ static bool same_fingerprint(const json_t *obj, const char *fp)
     return v && strcmp(v, fp) == 0;
 }
 
+static void create_settled(struct run *u)
+{
+    u->c->create_name[0] = '\0';
+    if (u->r->env->journal)
+        journal_settled(u->r->env->journal, u->c->fp);
+}
+
 /* From a list: the oldest open object, and what this gateway has already put into any of them. */
 static void take_items(struct run *u, const json_t *items)
 {
@@ -147,8 +154,9 @@ static void take_items(struct run *u, const json_t *items)
         if (applied > u->applied)
             u->applied = applied;
         if (u->c->create_name[0] && strcmp(crd_name(obj), u->c->create_name) == 0) {
-            u->c->create_name[0] = '\0'; /* the creation whose answer was lost did happen */
-            u->res->created = true;
+            /* the creation whose answer was lost did happen, maybe for our first job */
+            u->res->created = applied >= u->jobs[0]->seq;
+            create_settled(u);
         }
         if (!crd_finished(obj) && !chosen)
             chosen = obj;
@@ -282,8 +290,11 @@ static enum step create(struct run *u, size_t from)
 {
     struct cell *c = u->c;
     const struct job *last = u->jobs[u->n - 1];
-    if (!c->create_name[0])
+    if (!c->create_name[0]) {
         crd_make_name(c->fp, wall_ms(), last->seq & 0xffffffff, c->create_name);
+        if (u->r->env->journal)
+            journal_intent(u->r->env->journal, c->fp, c->create_name);
+    }
     json_t *obj = crd_new(&u->jobs[from]->alert, c->create_name, u->jobs[from]->received_ms,
                           last->received_ms, (int64_t)(u->n - from), u->r->env->gateway, last->seq);
     char *text = json_dumps(obj, JSON_COMPACT);
@@ -307,7 +318,7 @@ static enum step create(struct run *u, size_t from)
         return STEP_OVER;
     }
     snprintf(u->res->object, sizeof(u->res->object), "%s", c->create_name);
-    c->create_name[0] = '\0';
+    create_settled(u);
     u->res->created = true;
     object_set(c, answer_json(u));
     done(u, (int64_t)(u->n - from));

@@ -10,6 +10,7 @@
 
 #include "breaker.h"
 #include "hmap.h"
+#include "journal.h"
 #include "kube_client.h"
 #include "pipeline.h"
 
@@ -65,7 +66,8 @@ struct cell_env {
     const struct gw_settings *set;
     struct redis_pool *redis;
     struct breaker kube_breaker;
-    char gateway[17]; /* this gateway's id in markers */
+    struct journal *journal; /* NULL: none */
+    char gateway[17];        /* this gateway's id in markers */
 };
 
 enum run_verdict {

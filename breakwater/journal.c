@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,14 @@
 #include "jrec.h"
 #include "log.h"
 
-#define FILE_MODE  0600
-#define ALERT_HEAD 16 /* sequence and time before the text */
+#define FILE_MODE       0600
+#define ALERT_HEAD      16 /* sequence and time before the text */
+#define FP_BYTES        64
+#define INTENT_NAME_MAX 63 /* of an intent */
 
 struct journal {
     char *file;
+    pthread_mutex_t lock; /* the file: fd, lengths, broken */
     int fd;
     int64_t good_bytes, compact_bytes, compacted_bytes;
     struct buf out;
@@ -39,11 +43,21 @@ struct open_alert {
     struct open_alert *next;
 };
 
+/* A creation whose answer is not in the file. */
+struct open_intent {
+    struct hnode node;
+    char fp[FP_BYTES + 1], name[INTENT_NAME_MAX + 1];
+    struct jrec rec;
+    bool settled;
+    struct open_intent *next;
+};
+
 struct contents {
     char *bytes;
     size_t len, good;
-    struct hmap by_seq;
+    struct hmap by_seq, by_fp;
     struct open_alert *first, **end;
+    struct open_intent *intents;
     char id[JOURNAL_ID_BYTES];
     uint64_t epoch;
 };
@@ -54,7 +68,12 @@ static void contents_done(struct contents *c)
         next = a->next;
         free(a);
     }
+    for (struct open_intent *i = c->intents, *next; i; i = next) {
+        next = i->next;
+        free(i);
+    }
     hmap_done(&c->by_seq);
+    hmap_done(&c->by_fp);
     free(c->bytes);
 }
 
@@ -85,6 +104,43 @@ static void contents_alert(struct contents *c, const struct jrec *r)
     c->end = &a->next;
 }
 
+static struct open_intent *intent_find(struct contents *c, const unsigned char *fp)
+{
+    uint64_t h = hash64(fp, FP_BYTES, 0);
+    for (struct hnode *n = hmap_first(&c->by_fp, h); n; n = hmap_next(n)) {
+        struct open_intent *i = HMAP_OWNER(n, struct open_intent, node);
+        if (memcmp(i->fp, fp, FP_BYTES) == 0)
+            return i;
+    }
+    return NULL;
+}
+
+static void contents_intent(struct contents *c, const struct jrec *r)
+{
+    if (r->len <= 8 + FP_BYTES || r->len > 8 + FP_BYTES + INTENT_NAME_MAX ||
+        (int64_t)jrec_get64(r->body) + JOURNAL_INTENT_LIFE_MS < wall_ms())
+        return;
+    struct open_intent *i = intent_find(c, r->body + 8);
+    if (!i) {
+        i = xcalloc(1, sizeof(*i));
+        memcpy(i->fp, r->body + 8, FP_BYTES);
+        hmap_add(&c->by_fp, &i->node, hash64(i->fp, FP_BYTES, 0));
+        i->next = c->intents;
+        c->intents = i;
+    }
+    i->rec = *r;
+    i->settled = false;
+    memset(i->name, 0, sizeof(i->name));
+    memcpy(i->name, r->body + 8 + FP_BYTES, r->len - 8 - FP_BYTES);
+}
+
+static void contents_settled(struct contents *c, const struct jrec *r)
+{
+    struct open_intent *i = r->len == FP_BYTES ? intent_find(c, r->body) : NULL;
+    if (i)
+        i->settled = true;
+}
+
 static void contents_record(struct contents *c, const struct jrec *r)
 {
     struct open_alert *a;
@@ -103,6 +159,8 @@ static void contents_record(struct contents *c, const struct jrec *r)
         if (a)
             a->done = true;
         return;
+    case JREC_INTENT: contents_intent(c, r); return;
+    case JREC_SETTLED: contents_settled(c, r); return;
     }
 }
 
@@ -175,6 +233,9 @@ static void compact_text(const struct journal *j, const struct contents *c, stru
     for (const struct open_alert *a = c->first; a; a = a->next)
         if (!a->done)
             jrec_add(out, JREC_ALERT, a->rec.body, a->rec.len);
+    for (const struct open_intent *i = c->intents; i; i = i->next)
+        if (!i->settled)
+            jrec_add(out, JREC_INTENT, i->rec.body, i->rec.len);
 }
 
 /* Puts a new file in place of the old one; the old one stays until the new one is on disk. */
@@ -220,15 +281,18 @@ static int compact(struct journal *j)
     return rc;
 }
 
-static void replay_all(const struct contents *c, journal_replay_fn *replay, void *ctx)
+static void replay_all(const struct contents *c, const struct journal_reader *to)
 {
+    for (const struct open_intent *i = c->intents; i; i = i->next)
+        if (!i->settled)
+            to->intent(to->ctx, i->fp, i->name);
     for (const struct open_alert *a = c->first; a; a = a->next)
         if (!a->done)
-            replay(ctx, a->seq, (int64_t)jrec_get64(a->rec.body + 8),
-                   (const char *)a->rec.body + ALERT_HEAD, a->rec.len - ALERT_HEAD);
+            to->replay(to->ctx, a->seq, (int64_t)jrec_get64(a->rec.body + 8),
+                       (const char *)a->rec.body + ALERT_HEAD, a->rec.len - ALERT_HEAD);
 }
 
-static int begin(struct journal *j, journal_replay_fn *replay, void *ctx, struct buf *err)
+static int begin(struct journal *j, const struct journal_reader *reader, struct buf *err)
 {
     struct contents c = {0};
     int rc = 0;
@@ -251,7 +315,7 @@ static int begin(struct journal *j, journal_replay_fn *replay, void *ctx, struct
         rc = rewrite(j, &c);
     }
     if (rc == 0)
-        replay_all(&c, replay, ctx);
+        replay_all(&c, reader);
     else
         buf_printf(err, "journal %s: %s", j->file,
                    rc == -EBUSY ? "another gateway uses it" : strerror(-rc));
@@ -259,15 +323,16 @@ static int begin(struct journal *j, journal_replay_fn *replay, void *ctx, struct
     return rc;
 }
 
-int journal_open(const char *file, int64_t compact_bytes, journal_replay_fn *replay, void *ctx,
+int journal_open(const char *file, int64_t compact_bytes, const struct journal_reader *reader,
                  struct journal **ret_journal, struct buf *err)
 {
     struct journal *j = xcalloc(1, sizeof(*j));
     j->file = xstrdup(file);
     j->compact_bytes = compact_bytes;
     j->fd = -1;
+    pthread_mutex_init(&j->lock, NULL);
     atomic_store(&j->healthy, true);
-    int rc = begin(j, replay, ctx, err);
+    int rc = begin(j, reader, err);
     if (rc < 0) {
         journal_close(j);
         return rc;
@@ -282,6 +347,7 @@ void journal_close(struct journal *j)
         return;
     if (j->fd >= 0)
         close(j->fd);
+    pthread_mutex_destroy(&j->lock);
     free(j->file);
     buf_done(&j->out);
     free(j);
@@ -344,18 +410,61 @@ static int append(struct journal *j)
     return rc;
 }
 
+static void compact_when_long(struct journal *j)
+{
+    if (j->good_bytes > j->compact_bytes && j->good_bytes > 2 * j->compacted_bytes &&
+        compact(j) < 0)
+        LOG_LINE(LOG_WARN, "journal", "cannot be rewritten");
+}
+
 int journal_commit(struct journal *j)
 {
     if (j->out.len == 0)
         return 0;
+    pthread_mutex_lock(&j->lock);
     int rc = append(j);
-    if (rc == 0)
+    if (rc == 0) {
         j->good_bytes += (int64_t)j->out.len;
+        compact_when_long(j);
+    }
+    pthread_mutex_unlock(&j->lock);
     buf_reset(&j->out);
     j->out_has_alert = false;
     atomic_store(&j->healthy, rc == 0);
-    if (rc == 0 && j->good_bytes > j->compact_bytes && j->good_bytes > 2 * j->compacted_bytes &&
-        compact(j) < 0)
-        LOG_LINE(LOG_WARN, "journal", "cannot be rewritten");
     return rc;
+}
+
+static void write_unsynced(struct journal *j, const struct buf *rec)
+{
+    pthread_mutex_lock(&j->lock);
+    if (!j->broken) {
+        if (write_all(j->fd, rec->p, rec->len) == 0)
+            j->good_bytes += (int64_t)rec->len;
+        else if (ftruncate(j->fd, (off_t)j->good_bytes) < 0)
+            j->broken = true;
+        compact_when_long(j);
+    }
+    pthread_mutex_unlock(&j->lock);
+}
+
+void journal_intent(struct journal *j, const char *fp, const char *name)
+{
+    unsigned char when[8];
+    struct buf body = {0}, rec = {0};
+    jrec_put64(when, (uint64_t)wall_ms());
+    buf_add(&body, when, sizeof(when));
+    buf_add(&body, fp, FP_BYTES);
+    buf_add(&body, name, strnlen(name, INTENT_NAME_MAX));
+    jrec_add(&rec, JREC_INTENT, body.p, body.len);
+    write_unsynced(j, &rec);
+    buf_done(&body);
+    buf_done(&rec);
+}
+
+void journal_settled(struct journal *j, const char *fp)
+{
+    struct buf rec = {0};
+    jrec_add(&rec, JREC_SETTLED, fp, FP_BYTES);
+    write_unsynced(j, &rec);
+    buf_done(&rec);
 }

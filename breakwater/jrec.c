@@ -61,7 +61,7 @@ size_t jrec_take(const unsigned char *p, size_t n, struct jrec *ret_rec)
         return 0;
     if (get32(p + 9) != crc32_ieee(crc32_ieee(0, p + 8, 1), p + JREC_HEAD_BYTES, len))
         return 0;
-    if (p[8] < JREC_IDENTITY || p[8] > JREC_DONE)
+    if (p[8] < JREC_IDENTITY || p[8] > JREC_SETTLED)
         return 0;
     *ret_rec = (struct jrec){(enum jrec_type)p[8], p + JREC_HEAD_BYTES, len};
     return JREC_HEAD_BYTES + len;

@@ -18,7 +18,9 @@ enum jrec_type {
     JREC_IDENTITY = 1, /* body: the gateway's id, 16 hex digits */
     JREC_EPOCH = 2,    /* body: u64, raised at every start */
     JREC_ALERT = 3,    /* body: u64 sequence, i64 received (Unix ms), alert as JSON */
-    JREC_DONE = 4      /* body: u64 sequence */
+    JREC_DONE = 4,     /* body: u64 sequence */
+    JREC_INTENT = 5,   /* body: i64 Unix ms, fingerprint (64), name of the object to be created */
+    JREC_SETTLED = 6   /* body: fingerprint (64); its creation has been answered */
 };
 
 struct jrec {

@@ -613,14 +613,25 @@ static void replay(void *ctx, uint64_t seq, int64_t received_ms, const char *tex
     metric_add(gwm.journal_replayed, 1);
 }
 
+/* A creation that an earlier life of this gateway began: its name is used again. */
+static void replay_intent(void *ctx, const char *fp, const char *name)
+{
+    struct cell *c = cell_get(ctx, fp);
+    snprintf(c->create_name, sizeof(c->create_name), "%s", name);
+    c->must_read = true;
+    c->read_reason = QUERY_RECOVERY;
+}
+
 static int take_journal(struct pipeline *p, struct buf *err)
 {
     const char *file = p->set->journal;
     uint64_t epoch = 1;
     snprintf(p->env.gateway, sizeof(p->env.gateway), "%016llx", (unsigned long long)rand64());
     if (file && file[0]) {
-        if (journal_open(file, p->set->journal_compact_bytes, replay, p, &p->journal, err) < 0)
+        const struct journal_reader reader = {replay, replay_intent, p};
+        if (journal_open(file, p->set->journal_compact_bytes, &reader, &p->journal, err) < 0)
             return -1;
+        p->env.journal = p->journal;
         snprintf(p->env.gateway, sizeof(p->env.gateway), "%s", journal_id(p->journal));
         epoch = journal_epoch(p->journal);
         LOG_LINE(LOG_INFO, "journal", "open", LF_S("file", file), LF_I("epoch", (int64_t)epoch),

@@ -37,6 +37,7 @@ void role_signals_block(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error of write(), not the end */
 }
 
 int role_wait_stop(void)
