@@ -3,7 +3,7 @@
  * count, waited for until it is stable.
  *
  * `path` is fetched every every_ns; a page whose metadata.continue is not empty is followed by
- * `continue=TOKEN` (Kubernetes' paging). `id` and `count` are JSON paths (listing_rows.h) that
+ * `continue=TOKEN` (Kubernetes' paging). `id` and `count` are JSON paths (plan/jsonpath.h) that
  * share everything up to id's last [*]: each object that has an id is one item; an object without
  * an id is counted in `without_id`, one without a count is an error, so that nothing is guessed.
  * Stable: two good listings that began and ended at least stable_ns apart, and all between them,

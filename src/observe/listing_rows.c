@@ -1,11 +1,11 @@
 #include "observe/listing_rows.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What one walk through a document carries along. */
 struct walk {
@@ -14,23 +14,23 @@ struct walk {
     struct err *err;
 };
 
-static size_t shared_steps(const struct listing_path *id)
+static size_t shared_steps(const struct jsonpath *id)
 {
     size_t n = 0;
     for (size_t i = 0; i < id->n; i++)
-        if (id->v[i].kind == LISTING_EACH)
+        if (id->steps[i].kind == JSONPATH_ALL)
             n = i + 1;
     return n;
 }
 
-static bool same_step(const struct listing_step *a, const struct listing_step *b)
+static bool same_step(const struct jsonpath_step *a, const struct jsonpath_step *b)
 {
     if (a->kind != b->kind)
         return false;
     switch (a->kind) {
-    case LISTING_KEY: return str_eq(a->key, b->key);
-    case LISTING_INDEX: return a->index == b->index;
-    case LISTING_EACH: return true;
+    case JSONPATH_NAME: return strcmp(a->name, b->name) == 0;
+    case JSONPATH_INDEX: return a->index == b->index;
+    case JSONPATH_ALL: return true;
     }
     return false;
 }
@@ -40,18 +40,24 @@ static bool shares_objects(const struct listing_paths *p)
     if (p->count.n < p->shared || shared_steps(&p->count) != p->shared)
         return false;
     for (size_t i = 0; i < p->shared; i++)
-        if (!same_step(&p->id.v[i], &p->count.v[i]))
+        if (!same_step(&p->id.steps[i], &p->count.steps[i]))
             return false;
     return true;
+}
+
+static int parse(struct arena *arena, const char *text, struct jsonpath *ret, struct err *err)
+{
+    int r = jsonpath_parse(arena, text, ret, err);
+    return r < 0 ? err_wrap(err, "\"%s\"", text) : 0;
 }
 
 int listing_paths_init(struct listing_paths *p, const char *id, const char *count, struct err *err)
 {
     *p = (struct listing_paths){0};
     arena_init(&p->arena);
-    int r = listing_path_parse(&p->arena, id, &p->id, err);
+    int r = parse(&p->arena, id, &p->id, err);
     if (r == 0 && count)
-        r = listing_path_parse(&p->arena, count, &p->count, err);
+        r = parse(&p->arena, count, &p->count, err);
     p->shared = shared_steps(&p->id);
     if (r == 0 && count && !shares_objects(p))
         r = err_set(err, -EINVAL, "count \"%s\" does not walk the objects of id \"%s\"", count, id);
@@ -80,17 +86,19 @@ void listing_rows_done(struct listing_rows *rows)
     *rows = (struct listing_rows){0};
 }
 
-static const json_t *step_into(const json_t *from, const struct listing_step *step)
+static const json_t *step_into(const json_t *from, const struct jsonpath_step *step)
 {
-    if (step->kind == LISTING_KEY)
-        return json_object_getn(from, step->key.p, step->key.n);
-    return json_array_get(from, step->index);
+    if (step->kind == JSONPATH_NAME)
+        return json_object_get(from, step->name);
+    int64_t size = (int64_t)json_array_size(from);
+    int64_t index = step->index < 0 ? size + step->index : step->index;
+    return index >= 0 && index < size ? json_array_get(from, (size_t)index) : NULL;
 }
 
-static const json_t *follow(const json_t *from, const struct listing_path *path, size_t first)
+static const json_t *follow(const json_t *from, const struct jsonpath *path, size_t first)
 {
     for (size_t i = first; from && i < path->n; i++)
-        from = step_into(from, &path->v[i]);
+        from = step_into(from, &path->steps[i]);
     return from;
 }
 
@@ -167,12 +175,12 @@ static int walk_each(struct walk *w, const json_t *from, size_t step, bool in_li
                    w->paths->id_text);
 }
 
-/* Along the shared steps; depth is at most LISTING_STEPS. */
+/* Along the shared steps; depth is at most JSONPATH_STEPS. */
 static int walk(struct walk *w, const json_t *from, size_t step, bool in_list)
 {
     for (; step < w->paths->shared; step++) {
-        const struct listing_step *s = &w->paths->id.v[step];
-        if (s->kind == LISTING_EACH)
+        const struct jsonpath_step *s = &w->paths->id.steps[step];
+        if (s->kind == JSONPATH_ALL)
             return walk_each(w, from, step, in_list);
         const json_t *into = step_into(from, s);
         if (!into && in_list)

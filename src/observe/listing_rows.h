@@ -13,31 +13,12 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/str.h"
-
-#define LISTING_STEPS 32
-
-enum listing_step_kind { LISTING_KEY, LISTING_INDEX, LISTING_EACH };
-
-struct listing_step {
-    enum listing_step_kind kind;
-    struct str key;
-    size_t index;
-};
-
-struct listing_path {
-    struct listing_step v[LISTING_STEPS];
-    size_t n;
-};
-
-/* $.name, ['name'], [3], [*] and .* in any order; nothing else of RFC 9535. */
-int listing_path_parse(struct arena *arena, const char *text, struct listing_path *ret,
-                       struct err *err);
+#include "plan/jsonpath.h"
 
 struct listing_paths {
     struct arena arena;
     const char *id_text, *count_text; /* count_text NULL = none */
-    struct listing_path id, count;
+    struct jsonpath id, count;
     size_t shared; /* steps up to and with id's last [*] */
 };
 

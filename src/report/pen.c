@@ -53,7 +53,7 @@ static size_t fitting(const char *s, size_t n, int room)
 /* s is already escaped. */
 static void write_styled(struct pen *p, enum pen_style style, const char *s, size_t n)
 {
-    bool styled = p->colour && style != PEN_PLAIN;
+    bool styled = p->colour && style != PEN_PLAIN && strspn(s, " ") < n;
     int columns = columns_of(s, n);
     if (p->cut || n == 0)
         return;

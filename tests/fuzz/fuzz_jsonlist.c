@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "observe/listing_rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -129,7 +129,7 @@ static size_t drain(int fd, struct buf *out)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     size_t start = out->n;
-    while (poll(&p, 1, 20) > 0 && (p.revents & POLLIN)) {
+    while (poll(&p, 1, 5) > 0 && (p.revents & POLLIN)) {
         char piece[4096];
         ssize_t n = read(fd, piece, sizeof piece);
         if (n <= 0)
