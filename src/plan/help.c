@@ -88,13 +88,19 @@ static const struct key *step(const char *pattern, const char **path)
         *path += **path == '.';
         return element;
     }
+    const struct key *best = NULL; /* the longest: p99.9 before p99 */
+    size_t best_n = 0;
     for (size_t i = 0; i < keys_n; i++) {
         size_t length = strlen(keys[i].name);
-        if (strcmp(keys[i].parent, pattern) != 0 || strncmp(*path, keys[i].name, length) != 0 ||
-            ((*path)[length] && !strchr(".[", (*path)[length])))
-            continue;
-        *path += length + ((*path)[length] == '.');
-        return &keys[i];
+        bool fits = strcmp(keys[i].parent, pattern) == 0 && length > best_n &&
+                    strncmp(*path, keys[i].name, length) == 0 &&
+                    (!(*path)[length] || strchr(".[", (*path)[length]));
+        best = fits ? &keys[i] : best;
+        best_n = fits ? length : best_n;
+    }
+    if (best) {
+        *path += best_n + ((*path)[best_n] == '.');
+        return best;
     }
     if (any && n)
         *path += n + ((*path)[n] == '.');

@@ -165,6 +165,21 @@ static const char *text_of(const struct ynode *map, const char *key)
     return node && node->kind == YAML_SCALAR ? node->text : NULL;
 }
 
+/* What is not right must stay, so that the walk tells it. */
+static bool well_formed(const struct ynode *map)
+{
+    yaml_for_each(child, map)
+    {
+        const char *key = child->key->text;
+        bool known = strcmp(key, "env") == 0 || strcmp(key, "default") == 0 ||
+                     (strcmp(key, "secret") == 0 && strcmp(child->text, "false") == 0);
+        if (!known || child->kind != YAML_SCALAR || child->tag)
+            return false;
+    }
+    const char *env = text_of(map, "env");
+    return env && env[0];
+}
+
 /* {env: NAME, default: ..., secret: ...}: a secret stays a declaration in the resolved plan, other
  * values are written into it. */
 static void declare_env(struct scope *scope, struct ynode **link, struct var *var)
@@ -187,13 +202,7 @@ static void declare_env(struct scope *scope, struct ynode **link, struct var *va
                      "environment variable \"%.80s\" holds bytes that are not text", env);
         var->value = "";
     }
-    /* the walk still has to see a map that is not right */
-    if (var->secret || !env || node->count > 3)
-        return;
-    yaml_for_each(child, node) if (strcmp(child->key->text, "env") != 0 &&
-                                   strcmp(child->key->text, "default") != 0 &&
-                                   strcmp(child->key->text, "secret") != 0) return;
-    if (secret && strcmp(secret, "false") != 0)
+    if (var->secret || !well_formed(node))
         return;
     struct ynode *text = node_text(scope->s->arena, node, var->value);
     text->key = node->key;
