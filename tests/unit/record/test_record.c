@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "record/scene.h"
+#include "record/schema.h"
 
 TEST(what_was_written_is_read)
 {
@@ -356,6 +357,33 @@ TEST(views_answer)
     ASSERT_EQ(view_int(s.path, "SELECT count(*) FROM v_events"), 0);
     ASSERT_EQ(view_int(s.path, "SELECT count(*) FROM v_samples"), 0);
     ASSERT_EQ(view_int(s.path, "SELECT count(*) FROM v_logs"), 0);
+    scene_done(&s);
+}
+
+TEST(the_queries_of_the_docs_run)
+{
+    struct scene s;
+    struct buf page = {0};
+    scene_init(&s);
+    scene_create(&s);
+    scene_phases(&s);
+    record_close(s.r);
+    s.r = NULL;
+    ASSERT_OK(buf_read_file(&page, SQUALL_DOCS "/run-file.md", 1 << 20));
+    char *sql = strstr(page.p, "```sql\n");
+    ASSERT(sql && strstr(sql + 7, "```"));
+    *strstr(sql + 7, "```") = 0;
+    sqlite3 *db;
+    ASSERT_OK(sqlite3_open(s.path, &db));
+    if (sqlite3_exec(db, sql + 7, NULL, NULL, NULL))
+        TEST_FAIL("%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    for (size_t i = 0; i < schema_tables_n; i++) { /* and each table is on the page */
+        char name[64];
+        snprintf(name, sizeof name, "`%s(", schema_tables[i].name);
+        ASSERT_CONTAINS(page.p, name);
+    }
+    buf_done(&page);
     scene_done(&s);
 }
 
