@@ -200,7 +200,7 @@ static enum step read_known(struct run *u, const char *ref)
     struct buf path = {0};
     collection_path(u, &path);
     buf_printf(&path, "/%s", name);
-    metric_add(gwm.queries[QUERY_STALE], 0);
+    metric_add(gwm.queries[QUERY_REFERENCE], 1);
     bool ok = api(u, "GET", path.p, NULL);
     buf_done(&path);
     if (!ok)

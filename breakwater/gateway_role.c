@@ -101,6 +101,7 @@ static void serve(struct gateway *g, struct http_req *r, bool metrics_only)
 
 static void serve_api(void *ctx, struct http_req *r)
 {
+    metric_add(gwm.in_flight, 1);
     serve(ctx, r, false);
 }
 
@@ -120,11 +121,7 @@ static void answered(void *ctx, struct http_req *r)
     struct metric *m = metric_get(METRIC_HISTOGRAM, "gateway_http_request_duration_seconds", labels,
                                   "From the first byte to the answer.");
     metric_observe_ns(m, now_ns() - r->start_ns);
-}
-
-static double in_flight(void *ctx)
-{
-    return http_server_inflight(ctx);
+    metric_add(gwm.in_flight, -1);
 }
 
 static int gateway_start(struct gateway *g, struct buf *err)
@@ -156,8 +153,6 @@ static int gateway_start(struct gateway *g, struct buf *err)
     if (http_server_start(&metrics, &g->metrics, err) < 0 ||
         http_server_start(&api, &g->api, err) < 0)
         return -1;
-    metric_gauge_fn("gateway_http_requests_in_flight", "Requests being handled.", in_flight,
-                    g->api);
     LOG_LINE(LOG_INFO, "gateway", "serving", LF_S("listen", set->listen),
              LF_S("metrics", set->metrics_listen), LF_S("redis", set->redis),
              LF_S("kube", set->kube), LF_S("journal", set->journal ? set->journal : "none"),

@@ -59,9 +59,13 @@ static const struct setting rows[] = {
 const struct settings_table gw_settings_table = {rows, ARRAY_LEN(rows)};
 
 const char *const query_reason_names[QUERY_REASONS] = {
-    [QUERY_MISS] = "redis_miss",       [QUERY_TIMEOUT] = "redis_timeout",
-    [QUERY_OOM] = "redis_oom",         [QUERY_UNAVAILABLE] = "redis_unavailable",
-    [QUERY_STALE] = "stale_reference", [QUERY_CONFLICT] = "conflict",
+    [QUERY_MISS] = "redis_miss",
+    [QUERY_TIMEOUT] = "redis_timeout",
+    [QUERY_OOM] = "redis_oom",
+    [QUERY_UNAVAILABLE] = "redis_unavailable",
+    [QUERY_REFERENCE] = "redis_reference",
+    [QUERY_STALE] = "stale_reference",
+    [QUERY_CONFLICT] = "conflict",
     [QUERY_RECOVERY] = "recovery",
 };
 
@@ -102,6 +106,7 @@ static void alert_metrics(void)
                                   "Alerts answered with an error.");
     gwm.processing = metric_new(METRIC_HISTOGRAM, "gateway_processing_duration_seconds", "",
                                 "From admission to the answer, per alert.");
+    gwm.in_flight = gauge("gateway_http_requests_in_flight", "Requests being handled.");
     gwm.crd_created = counter("gateway_crd_created_total", NULL, NULL, "Objects created.");
     gwm.crds_created_direct =
         counter("gateway_crds_created_total", "source", "direct", "Objects created, by source.");
@@ -169,6 +174,9 @@ static void kube_metrics(void)
     for (size_t i = QUERY_TIMEOUT; i <= QUERY_UNAVAILABLE; i++)
         gwm.fallback[i] = counter("gateway_dedup_fallback_total", "reason", query_reason_names[i],
                                   "Lookups decided by Kubernetes because Redis could not.");
+    static const char *const statuses[] = {"none", "429", "500", "503"};
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        counter("gateway_k8s_api_errors_total", "status", statuses[i], "Failed Kubernetes calls.");
     gwm.kube_backoff = metric_new(METRIC_HISTOGRAM, "gateway_k8s_api_retry_backoff_seconds", "",
                                   "Waits before a retry.");
     gwm.queue_depth =

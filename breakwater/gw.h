@@ -45,7 +45,8 @@ enum query_reason {
     QUERY_TIMEOUT,
     QUERY_OOM,
     QUERY_UNAVAILABLE,
-    QUERY_STALE,
+    QUERY_REFERENCE, /* Redis named the object */
+    QUERY_STALE,     /* and it was not (or no longer) that */
     QUERY_CONFLICT,
     QUERY_RECOVERY,
     QUERY_REASONS
@@ -70,7 +71,7 @@ struct gw_metrics {
     struct metric *redis_ops[REDIS_OPS][2]; /* [op][ok] */
     struct metric *redis_errors[REDIS_ERRORS];
     struct metric *redis_reconnects, *redis_active;
-    struct metric *processing;
+    struct metric *processing, *in_flight;
     struct metric *breaker_state[2], *breaker_moves[2][3]; /* [redis, kube][to] */
     struct metric *fallback[QUERY_REASONS], *queries[QUERY_REASONS];
     struct metric *kube_backoff, *queue_depth;
