@@ -89,6 +89,7 @@ struct live *live_open(int fd, int64_t run_start_ns, bool quiet)
     l->quiet = quiet;
     l->block_wanted = smart;
     l->look.width = DEFAULT_COLUMNS;
+    l->look.wrap = smart;
     l->look.colour = smart && !set("NO_COLOR");
     l->look.ascii = ascii_only();
     measure(l);

@@ -13,7 +13,7 @@
 #define AREA_COLUMN  10
 #define TEXT_COLUMN  20
 
-/* The columns of the load table after its name, dearest first: what does not fit is left out. */
+/* The columns of the load table after its name. */
 enum cell {
     CELL_RATE,
     CELL_P50,
@@ -99,30 +99,48 @@ static void phase_line(struct pen *p, const struct live_view *v, const struct li
     pen_line(p);
 }
 
-/* How many cells fit, and what is left for the curve. Unsent and open give way to it when there is
- * nothing unsent to show. */
-static int cells_that_fit(const struct live_status *status, int width, int *ret_curve)
+struct table {
+    bool show[CELL_COUNT];
+    int curve; /* columns of the rate's curve, 0 = none */
+};
+
+static int table_columns(const struct table *t)
 {
-    int n = 0, used = NAME_COLUMNS, rest;
-    bool unsent = false;
-    for (int i = 0; i < status->loads_n; i++)
-        unsent = unsent || status->loads[i].unsent > 0;
-    while (n < CELL_COUNT && used + cells[n].columns <= width)
-        used += cells[n++].columns;
-    while ((rest = width - used - 2) < CURVE_LEAST && n > CELL_UNSENT && !unsent)
-        used -= cells[--n].columns;
-    *ret_curve = rest > LIVE_HISTORY ? LIVE_HISTORY : rest >= CURVE_LEAST ? rest : 0;
-    return n;
+    int columns = NAME_COLUMNS;
+    for (int i = 0; i < CELL_COUNT; i++)
+        columns += t->show[i] ? cells[i].columns : 0;
+    return columns;
 }
 
-static void table_head(struct pen *p, int cells_n, int curve)
+/* On a narrow terminal the counts stay longest: they are what the verdict will be about. */
+static void table_plan(const struct live_status *status, int width, struct table *ret)
+{
+    static const enum cell drops[] = {CELL_OPEN,    CELL_UNSENT, CELL_P50,     CELL_P99,
+                                      CELL_UNKNOWN, CELL_FAILED, CELL_REFUSED, CELL_ACCEPTED};
+    bool unsent = false;
+    for (int i = 0; i < CELL_COUNT; i++)
+        ret->show[i] = true;
+    for (int i = 0; i < status->loads_n; i++)
+        unsent = unsent || status->loads[i].unsent > 0;
+    for (size_t i = 0; i < ARRAY_SIZE(drops) && table_columns(ret) > width; i++)
+        ret->show[drops[i]] = false;
+    for (size_t i = 0; i < 2 && table_columns(ret) + 2 + CURVE_LEAST > width; i++)
+        if (drops[i] != CELL_UNSENT || !unsent)
+            ret->show[drops[i]] = false;
+    int rest = width - table_columns(ret) - 2;
+    ret->curve = rest > LIVE_HISTORY ? LIVE_HISTORY : rest >= CURVE_LEAST ? rest : 0;
+}
+
+static void table_head(struct pen *p, const struct table *t)
 {
     pen_pad(p, NAME_COLUMNS);
-    for (int i = 0; i < cells_n; i++) {
+    for (int i = 0; i < CELL_COUNT; i++) {
+        if (!t->show[i])
+            continue;
         pen_right(p, PEN_DIM, cells[i].columns, "%s", cells[i].title);
-        if (i == CELL_RATE && curve) {
-            pen_add(p, PEN_DIM, "  last %d s", curve);
-            pen_pad(p, NAME_COLUMNS + cells[0].columns + 2 + curve);
+        if (i == CELL_RATE && t->curve) {
+            pen_add(p, PEN_DIM, "  last %d s", t->curve);
+            pen_pad(p, NAME_COLUMNS + cells[0].columns + 2 + t->curve);
         }
     }
     pen_line(p);
@@ -166,7 +184,7 @@ static void load_cell(struct pen *p, enum cell cell, const struct live_load *l)
 }
 
 static void load_line(struct pen *p, const struct live_load *l, const float *rates, int history_n,
-                      int cells_n, int curve)
+                      const struct table *t)
 {
     int name = pen_columns(l->name);
     pen_add(p, PEN_PLAIN, " ");
@@ -181,10 +199,11 @@ static void load_line(struct pen *p, const struct live_load *l, const float *rat
         pen_add(p, PEN_BOLD, "%s", l->name);
     }
     pen_pad(p, NAME_COLUMNS);
-    for (int i = 0; i < cells_n; i++) {
-        load_cell(p, (enum cell)i, l);
-        if (i == CELL_RATE && curve)
-            load_curve(p, rates, history_n, curve);
+    for (int i = 0; i < CELL_COUNT; i++) {
+        if (t->show[i])
+            load_cell(p, (enum cell)i, l);
+        if (i == CELL_RATE && t->curve)
+            load_curve(p, rates, history_n, t->curve);
     }
     pen_line(p);
 }
@@ -229,17 +248,18 @@ void live_view_block(const struct live_view *v, const struct live_status *status
                      const struct live_look *look, struct buf *out)
 {
     struct pen p;
-    int curve = 0, width = look->width < 20 ? 20 : look->width;
+    struct table table;
+    int width = look->width < 20 ? 20 : look->width;
     size_t start = out->n;
-    int cells_n = cells_that_fit(status, width - 1, &curve);
+    table_plan(status, width - 1, &table);
     pen_init(&p, out, width - 1, look->colour, look->ascii); /* the last column would wrap */
     pen_repeat(&p, PEN_DIM, pen_glyph(&p, "─", "-"), width - 1);
     pen_line(&p);
     phase_line(&p, v, status);
     if (status->loads_n > 0)
-        table_head(&p, cells_n, curve);
+        table_head(&p, &table);
     for (int i = 0; i < status->loads_n && i < LIVE_LOADS; i++)
-        load_line(&p, &status->loads[i], v->rates[i], v->history_n, cells_n, curve);
+        load_line(&p, &status->loads[i], v->rates[i], v->history_n, &table);
     service_lines(&p, status);
     if (look->height > 1)
         cut_lines(out, start, look->height - 1);
@@ -260,14 +280,15 @@ void live_view_event(const struct live_look *look, int64_t t_ns, enum live_tone 
                                               [LIVE_DIM] = " "};
     char clock[FIGURES_BYTES];
     struct pen p;
-    pen_init(&p, out, 0, look->colour, look->ascii);
+    int width = look->wrap && look->width > 2 * TEXT_COLUMN ? look->width - 1 : 0;
+    pen_init(&p, out, width, look->colour, look->ascii);
     pen_right(&p, PEN_DIM, 8, "%s", figures_clock(t_ns, clock, sizeof clock));
     pen_add(&p, tone_styles[tone], " %s", look->ascii ? plain_marks[tone] : marks[tone]);
     pen_pad(&p, AREA_COLUMN);
     pen_add(&p, tone == LIVE_PLAIN ? PEN_ACCENT : tone_styles[tone], " %s", area);
     pen_pad(&p, TEXT_COLUMN - 1);
     pen_add(&p, PEN_PLAIN, " ");
-    pen_add(&p, tone_styles[tone], "%s", text);
+    pen_wrap(&p, tone_styles[tone], TEXT_COLUMN, text);
     pen_line(&p);
 }
 

@@ -17,6 +17,7 @@
 struct live_look {
     int width, height; /* of the terminal; height 0 = no limit */
     bool colour, ascii;
+    bool wrap; /* long events at words; else the terminal or the reader does */
 };
 
 struct live_view {

@@ -50,10 +50,21 @@ static size_t fitting(const char *s, size_t n, int room)
     return i;
 }
 
+/* Only on a change, and not for spaces, which look the same in every style. */
+static void set_style(struct pen *p, enum pen_style style)
+{
+    if (!p->colour || p->open == style)
+        return;
+    if (p->open != PEN_PLAIN)
+        buf_add_str(p->out, "\033[0m");
+    if (style != PEN_PLAIN)
+        buf_printf(p->out, "\033[%sm", style_codes[style]);
+    p->open = style;
+}
+
 /* s is already escaped. */
 static void write_styled(struct pen *p, enum pen_style style, const char *s, size_t n)
 {
-    bool styled = p->colour && style != PEN_PLAIN && strspn(s, " ") < n;
     int columns = columns_of(s, n);
     if (p->cut || n == 0)
         return;
@@ -62,13 +73,11 @@ static void write_styled(struct pen *p, enum pen_style style, const char *s, siz
         return; /* full to the last column: not even room to say so */
     if (p->cut)
         n = fitting(s, n, p->width - 1 - p->column);
-    if (styled)
-        buf_printf(p->out, "\033[%sm", style_codes[style]);
+    if (strspn(s, " ") < n)
+        set_style(p, style);
     buf_add(p->out, s, n);
     if (p->cut)
         buf_add_str(p->out, pen_glyph(p, "…", "~"));
-    if (styled)
-        buf_add_str(p->out, "\033[0m");
     p->column = p->cut ? p->width : p->column + columns;
 }
 
@@ -124,6 +133,7 @@ void pen_line(struct pen *p)
 {
     while (p->out->n && p->out->p[p->out->n - 1] == ' ')
         p->out->n--; /* what only pads is not written */
+    set_style(p, PEN_PLAIN);
     buf_add_char(p->out, '\n');
     p->column = 0;
     p->cut = false;
@@ -138,6 +148,26 @@ int pen_columns(const char *text)
     return columns;
 }
 
+static void next_line(struct pen *p, int indent)
+{
+    pen_line(p);
+    pen_pad(p, indent);
+}
+
+/* A word that is longer than a whole line is broken wherever the line ends. */
+static void write_word(struct pen *p, enum pen_style style, int indent, struct str word)
+{
+    while (p->width > 0 && p->column + columns_of(word.p, word.n) > p->width &&
+           p->width > indent + 2) {
+        size_t n = fitting(word.p, word.n, p->width - p->column);
+        write_styled(p, style, word.p, n);
+        word.p += n;
+        word.n -= n;
+        next_line(p, indent);
+    }
+    write_styled(p, style, word.p, word.n);
+}
+
 void pen_wrap(struct pen *p, enum pen_style style, int indent, const char *text)
 {
     struct buf safe = {0};
@@ -146,13 +176,12 @@ void pen_wrap(struct pen *p, enum pen_style style, int indent, const char *text)
     bool first = true;
     while (rest.n) {
         struct str word = str_split(&rest, ' ');
-        if (!first && p->column + 1 + columns_of(word.p, word.n) > p->width && p->column > indent) {
-            pen_line(p);
-            pen_pad(p, indent);
-        } else if (!first) {
+        int room = p->width - p->column - 1;
+        if (!first && p->width > 0 && columns_of(word.p, word.n) > room && p->column > indent)
+            next_line(p, indent);
+        else if (!first)
             write_styled(p, style, " ", 1);
-        }
-        write_styled(p, style, word.p, word.n);
+        write_word(p, style, indent, word);
         first = false;
     }
     buf_done(&safe);

@@ -25,10 +25,11 @@ enum pen_style {
 struct pen {
     struct buf *out;
     bool colour;
-    bool ascii; /* no characters outside ASCII of our own */
-    int width;  /* 0 = no limit */
-    int column; /* of the line being written, from 0 */
-    bool cut;   /* the line is full: the rest of it is left out */
+    bool ascii;          /* no characters outside ASCII of our own */
+    int width;           /* 0 = no limit */
+    int column;          /* of the line being written, from 0 */
+    bool cut;            /* the line is full: the rest of it is left out */
+    enum pen_style open; /* what the terminal is set to */
 };
 
 void pen_init(struct pen *p, struct buf *out, int width, bool colour, bool ascii);
@@ -43,5 +44,6 @@ void pen_line(struct pen *p); /* ends the line */
 const char *pen_glyph(const struct pen *p, const char *unicode, const char *ascii);
 /* Columns that text takes when it is escaped and written. */
 int pen_columns(const char *text);
-/* Writes text wrapped at spaces; lines after the first start at `indent`. Needs a width. */
+/* Writes text wrapped at spaces (in a word only when that is longer than a line); lines after the
+ * first start at `indent`. Without a width, on one line. */
 void pen_wrap(struct pen *p, enum pen_style style, int indent, const char *text);

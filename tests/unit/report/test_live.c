@@ -49,7 +49,7 @@ static void golden_block(int width, int height, bool colour, bool ascii, const c
 {
     struct live_view v;
     struct buf out = {0};
-    struct live_look look = {width, height, colour, ascii};
+    struct live_look look = {width, height, colour, ascii, true};
     view_fill(&v);
     live_view_block(&v, &status_now, &look, &out);
     golden_check(name, buf_str(&out), out.n);
@@ -75,7 +75,7 @@ TEST(no_line_is_wider_than_the_terminal)
     view_fill(&v);
     for (int width = 1; width < 200; width++) {
         struct buf out = {0};
-        struct live_look look = {width, 0, false, false};
+        struct live_look look = {width, 0, false, false, true};
         live_view_block(&v, &status_now, &look, &out);
         struct str rest = {out.p, out.n};
         while (rest.n) {
@@ -93,13 +93,18 @@ TEST(no_line_is_wider_than_the_terminal)
 TEST(events_and_plain_status)
 {
     struct buf out = {0};
-    struct live_look look = {100, 0, false, false};
+    struct live_look look = {100, 0, false, false, false};
     live_view_event(&look, 12345 * NS_PER_MS, LIVE_BAD, "fault",
                     "redis-master stopped (pod-failure), connections refused", &out);
     live_view_event(&look, -40 * NS_PER_MS, LIVE_GOOD, "service", "kube ready", &out);
     live_view_event(&look, 1234567 * NS_PER_MS, LIVE_PLAIN, "a-long-area", "text", &out);
     live_view_event(&look, 0, LIVE_DIM, "log", "gateway: \033]0;owned\a\nfake line", &out);
     live_view_plain(&status_now, &look, &out);
+    look = (struct live_look){60, 0, false, false, true};
+    live_view_event(&look, 12345 * NS_PER_MS, LIVE_WARN, "fault",
+                    "in effect: asked stopped, refusing connections for 8s; measured "
+                    "/a/very/long/path/without/any/space/in/it/that/no/line/holds refused",
+                    &out);
     golden_check("live-lines.txt", buf_str(&out), out.n);
     buf_done(&out);
 }
