@@ -3,9 +3,10 @@
 
     run_scenarios.py BUILD_DIR [--unit [--match REGEX] | --scenario] [NAME...]
 
-Unit tests are Meson's suite 'unit', with --match those whose name the pattern finds; a scenario is a program tests/scenario/test_NAME.py, called with BUILD_DIR.
-It is a unittest program, or any other that exits 0 (passed), 77 (skipped: its last line says why) or anything
-else (failed). A line `# timeout: SECONDS` near its top changes the limit of 900 s. NAMEs select scenarios.
+Unit tests are Meson's suite 'unit', with --match those whose name the pattern finds. A scenario is a program
+tests/scenario/test_NAME.py, called with BUILD_DIR, or, where it takes other arguments, a test of Meson's suite
+'scenario'. It is a unittest program, or any other that exits 0 (passed), 77 (skipped: its last line says why) or
+anything else (failed). A line `# timeout: SECONDS` near its top changes the limit of 900 s. NAMEs select scenarios.
 
 Scenarios measure time, so they run one after the other, each with a TMPDIR and XDG_RUNTIME_DIR of its own. What
 one leaves behind when it ends - a process in whatever namespace, a mount, a pinned namespace, a network
@@ -59,10 +60,15 @@ def unit_cases(test):
     return (0, 1) if test["result"] == "SKIP" else (1, 0)
 
 
-def unit_names(build, pattern):
+def meson_tests(build, suite):
+    if not os.path.exists(os.path.join(build, "build.ninja")):
+        return []
     listed = subprocess.run(["meson", "introspect", "--tests", build], stdout=subprocess.PIPE, check=True).stdout
-    return [test["name"] for test in json.loads(listed)
-            if re.search(pattern, test["name"]) and any(suite.endswith("unit") for suite in test["suite"])]
+    return [test for test in json.loads(listed) if any(s.split(":")[-1] == suite for s in test["suite"])]
+
+
+def unit_names(build, pattern):
+    return [test["name"] for test in meson_tests(build, "unit") if re.search(pattern, test["name"])]
 
 
 def run_unit(build, pattern, tally):
@@ -204,9 +210,8 @@ class Scenario:
     CASE = re.compile(r"^(\w+) \(.*\)(?: \.\.\. .*)?$")
     RESULT = re.compile(r"^(?:.*\.\.\. )?(ok|FAIL|ERROR|skipped .*|expected failure|unexpected success)$")
 
-    def __init__(self, path, build, tally):
-        self.path, self.build, self.tally = path, build, tally
-        self.name = os.path.basename(path)[5:-3]
+    def __init__(self, name, command, limit_s, tally):
+        self.name, self.command, self.limit_s, self.tally = name, command, limit_s, tally
         self.lines, self.case, self.timed_out = [], "", False
         self.case_start = time.monotonic()
 
@@ -226,9 +231,9 @@ class Scenario:
         env = dict(os.environ, TMPDIR=folder + "/tmp", XDG_RUNTIME_DIR=folder + "/run")
         for name in ("/tmp", "/run"):
             os.mkdir(folder + name, 0o700)
-        program = subprocess.Popen([sys.executable, self.path, self.build], env=env, stdin=subprocess.DEVNULL,
+        program = subprocess.Popen(self.command, env=env, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-        timer = threading.Timer(limit_of(self.path), self.end, [program])
+        timer = threading.Timer(self.limit_s, self.end, [program])
         timer.start()
         for line in program.stdout:
             self.take(line.decode(errors="replace").rstrip("\n"))
@@ -269,7 +274,7 @@ class Scenario:
         text = "\n".join(self.lines)
         ran = re.search(r"^Ran (\d+) tests? in .*\n\n(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?$", text, re.M)
         if self.timed_out:
-            self.say("failed", "not done within %d s %s" % (limit_of(self.path), self.case), seconds)
+            self.say("failed", "not done within %d s %s" % (self.limit_s, self.case), seconds)
         elif ran:
             counts = dict(part.split("=") for part in (ran[2] or "").split(", ") if part)
             failed = sum(int(counts.get(word, 0)) for word in ("failures", "errors", "unexpected successes"))
@@ -287,9 +292,19 @@ class Scenario:
             print("\n".join("     | " + line for line in self.lines[-80:]))
 
 
+def scenarios(build, tally):
+    by_meson = meson_tests(build, "scenario")
+    elsewhere = {os.path.realpath(word) for test in by_meson for word in test["cmd"]}
+    found = [Scenario(test["name"], test["cmd"], test["timeout"] * 3, tally) for test in by_meson]
+    for path in glob.glob(os.path.join(HERE, "scenario", "test_*.py")):
+        if os.path.realpath(path) not in elsewhere:
+            name = os.path.basename(path)[5:-3]
+            found.append(Scenario(name, [sys.executable, path, build], limit_of(path), tally))
+    return sorted(found, key=lambda scenario: scenario.name)
+
+
 def run_scenarios(build, names, tally):
-    for path in sorted(glob.glob(os.path.join(HERE, "scenario", "test_*.py"))):
-        scenario = Scenario(path, build, tally)
+    for scenario in scenarios(build, tally):
         if not names or scenario.name in names:
             scenario.run()
 
@@ -301,7 +316,7 @@ def main():
     parser.add_argument("--unit", action="store_true", help="unit tests only")
     parser.add_argument("--match", metavar="REGEX", help="these unit tests only")
     parser.add_argument("--scenario", action="store_true", help="scenarios only")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     build, tally = os.path.abspath(options.build), Tally()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if not options.scenario and not options.names:
