@@ -28,7 +28,7 @@ static struct plan plan;
 static struct plan_service services[SERVICES];
 static struct lab *lab;
 static uint32_t serial;
-static bool done;
+static bool done, deaf; /* deaf: the agent's connection has ended, lab_dispatch will say why */
 
 static const char *const kinds[] = {
     "STARTING", "READY", "NOT_READY",   "EXITED",    "BACKOFF",     "GAVE_UP", "HELD",
@@ -206,8 +206,7 @@ static void on_answers(void)
     ssize_t n;
     while ((n = recv(lab_agent_fd(lab), &a, sizeof a, MSG_DONTWAIT)) == sizeof a)
         printf("answer %u %d %u %d %d\n", a.serial, a.result, a.state, a.pid, a.refused);
-    if (n == 0)
-        done = true;
+    deaf = n == 0;
 }
 
 static int talk_on(int fd, const struct addr *to, const char *text)
@@ -305,7 +304,7 @@ static void serve(void)
     while (!done) {
         struct pollfd p[] = {{.fd = 0, .events = POLLIN},
                              {.fd = lab_fd(lab), .events = POLLIN},
-                             {.fd = lab_agent_fd(lab), .events = POLLIN}};
+                             {.fd = deaf ? -1 : lab_agent_fd(lab), .events = POLLIN}};
         if (poll(p, 3, -1) < 0)
             break;
         if (p[1].revents && lab_dispatch(lab) < 0)
