@@ -14,7 +14,7 @@ static void advance(struct arrivals *a, uint64_t steps)
     if (!a->timed)
         return;
     if (!a->poisson) {
-        a->due_ns = (int64_t)((long double)a->id * a->period_ns);
+        a->due_ns = (int64_t)((long double)a->id * a->period_ns + 0.5L);
         return;
     }
     for (uint64_t i = 0; i < steps; i++)

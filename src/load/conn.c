@@ -11,7 +11,13 @@
 #include "load/load_impl.h"
 #include "load/worker.h"
 
-#define EVENTS_OPEN (EPOLLIN | EPOLLRDHUP)
+/* Edge-triggered, so that a connection that was read is not polled once more for nothing; each
+ * event reads until a short read. Where that would be unbounded or the kernel's buffer is full, the
+ * connection goes level-triggered for a while. */
+#define EVENTS_OPEN   (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define EVENTS_LARGE  (EPOLLIN | EPOLLRDHUP)
+#define EVENTS_SEND   (EPOLLIN | EPOLLRDHUP | EPOLLOUT)
+#define EVENTS_CLOSED (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 static struct list *list_of(struct worker *w, enum conn_state state)
 {
@@ -66,13 +72,18 @@ void conn_close(struct worker *w, struct conn *c)
     set_state(w, c, CONN_FREE);
 }
 
+static uint32_t clamp_u32(uint64_t v)
+{
+    return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
 /* Closes the row of a request in flight, then the connection. */
 static void fail(struct worker *w, struct conn *c, enum fate fate, enum fate_reason reason,
                  int64_t at_ns)
 {
     struct ledger_row *row = c->row;
     c->row = NULL;
-    row->answer_bytes = c->answer_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)c->answer_bytes;
+    row->answer_bytes = clamp_u32(c->answer_bytes);
     row->status = c->http ? (uint16_t)c->http->status : 0;
     worker_close_row(w, row, fate, reason, at_ns);
     conn_close(w, c);
@@ -164,12 +175,12 @@ int conn_open(struct worker *w, struct conn *c, int64_t now_ns)
     int r = addr_connect(fd, target);
     if (r < 0 && r != -EINPROGRESS)
         return r;
-    r = io_add(&w->loop, &c->io, fd, EVENTS_OPEN | EPOLLOUT);
+    r = io_add(&w->loop, &c->io, fd, EVENTS_SEND);
     if (r < 0) {
         close(fd);
         return r;
     }
-    c->reused = c->broken = false;
+    c->reused = c->broken = c->peer_closed = false;
     c->since_ns = now_ns;
     set_state(w, c, CONN_CONNECTING);
     worker_expires(w, now_ns + w->plan->connect_timeout_ns);
@@ -204,7 +215,7 @@ static void push(struct worker *w, struct conn *c, struct str request)
     bool all = c->out_sent == c->out_n;
     if (c->state != CONN_WAITING && (all || c->state != CONN_SENDING))
         set_state(w, c, all ? CONN_WAITING : CONN_SENDING);
-    if (io_change(&w->loop, &c->io, all ? EVENTS_OPEN : EVENTS_OPEN | EPOLLOUT) < 0)
+    if (io_change(&w->loop, &c->io, all ? EVENTS_OPEN : EVENTS_SEND) < 0)
         lost(w, c, REASON_RESET);
 }
 
@@ -221,17 +232,18 @@ void conn_send(struct worker *w, struct conn *c, struct ledger_row *row, int64_t
     push(w, c, request);
 }
 
-static void answered(struct worker *w, struct conn *c)
+/* A complete answer was seen: the row closes, and the connection serves the next or goes. */
+static void answered(struct worker *w, struct conn *c, int status, bool keep_alive)
 {
     struct ledger_row *row = c->row;
     int64_t now_ns = clock_now_ns();
-    bool keep =
-        c->http->keep_alive && !c->broken && c->state == CONN_WAITING && w->plan->keep_alive;
-    enum fate fate = load_fate(w->load, c->http->status);
+    bool keep = keep_alive && w->plan->keep_alive && c->state == CONN_WAITING && !c->broken &&
+                !c->peer_closed;
+    enum fate fate = load_fate(w->load, status);
 
     c->row = NULL;
-    row->status = (uint16_t)c->http->status;
-    row->answer_bytes = c->answer_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)c->answer_bytes;
+    row->status = (uint16_t)status;
+    row->answer_bytes = clamp_u32(c->answer_bytes);
     worker_close_row(w, row, fate, fate == FATE_FAILED ? REASON_STATUS : REASON_NONE, now_ns);
     if (keep) {
         release_parser(w, c);
@@ -246,41 +258,90 @@ static void answered(struct worker *w, struct conn *c)
 static void closed_by_peer(struct worker *w, struct conn *c)
 {
     if (c->http && http1_eof(c->http) == HTTP1_DONE)
-        answered(w, c);
+        answered(w, c, c->http->status, false);
     else
         lost(w, c, REASON_CLOSED);
 }
 
-static void receive(struct worker *w, struct conn *c)
+/* A whole answer in one piece that is byte for byte the last such one means the same: parsing is a
+ * pure function. Under load most answers of a second are alike, so this saves most of the parsing.
+ */
+static bool same_as_last(const struct worker *w, const struct conn *c, size_t n)
+{
+    return !c->http && n == w->last.n && memcmp(w->in, w->last.bytes, n) == 0;
+}
+
+static void remember(struct worker *w, const struct http1 *http, size_t n)
+{
+    if (n > sizeof w->last.bytes)
+        return;
+    memcpy(w->last.bytes, w->in, n);
+    w->last.n = n;
+    w->last.status = http->status;
+    w->last.keep_alive = http->keep_alive;
+}
+
+/* True when there may be more to read for this request. */
+static bool parse(struct worker *w, struct conn *c, size_t n)
 {
     size_t used;
-    ssize_t n = recv(c->io.fd, w->in, WORKER_IN_BYTES, 0);
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            lost(w, c, REASON_RESET);
-        return;
-    }
-    if (n == 0) {
-        closed_by_peer(w, c);
-        return;
-    }
-    count_add(&w->counts.bytes_in, (uint64_t)n);
-    c->answer_bytes += (uint64_t)n;
-    if (!c->http) {
+    bool whole = !c->http;
+    if (whole) {
         assert(w->spare_n > 0);
         c->http = w->spare[--w->spare_n];
         http1_init(c->http, w->load->head_request, NULL, NULL, NULL);
     }
-    switch (http1_feed(c->http, w->in, (size_t)n, &used)) {
-    case HTTP1_MORE: break;
+    switch (http1_feed(c->http, w->in, n, &used)) {
+    case HTTP1_MORE: return n == WORKER_IN_BYTES || c->peer_closed;
     case HTTP1_DONE:
-        c->broken = c->broken || used < (size_t)n; /* nobody asked for what is behind */
-        answered(w, c);
-        break;
+        c->broken = c->broken || used < n; /* nobody asked for what is behind */
+        if (whole && used == n)
+            remember(w, c->http, n);
+        answered(w, c, c->http->status, c->http->keep_alive);
+        return false;
     case HTTP1_BAD:
         fail(w, c, c->out_sent > 0 ? FATE_UNKNOWN : FATE_FAILED, REASON_BAD_ANSWER, clock_now_ns());
-        break;
+        return false;
     }
+    return false;
+}
+
+/* One recv(). True when there may be more to read for this request. */
+static bool receive_once(struct worker *w, struct conn *c)
+{
+    ssize_t n = recv(c->io.fd, w->in, WORKER_IN_BYTES, 0);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            lost(w, c, REASON_RESET);
+        return false;
+    }
+    if (n == 0) {
+        closed_by_peer(w, c);
+        return false;
+    }
+    count_add(&w->counts.bytes_in, (uint64_t)n);
+    c->answer_bytes += (uint64_t)n;
+    if (!same_as_last(w, c, (size_t)n))
+        return parse(w, c, (size_t)n);
+    answered(w, c, w->last.status, w->last.keep_alive);
+    return false;
+}
+
+/* The end of the stream is an edge of its own that comes with the last bytes or behind them; once
+ * it was seen, all that is buffered is read, which is bounded. A large answer comes
+ * level-triggered. */
+static void receive(struct worker *w, struct conn *c, uint32_t events)
+{
+    c->peer_closed = c->peer_closed || (events & EVENTS_CLOSED);
+    if (!receive_once(w, c))
+        return;
+    if (!c->peer_closed && c->state == CONN_WAITING) {
+        if (io_change(&w->loop, &c->io, EVENTS_LARGE) < 0)
+            lost(w, c, REASON_RESET);
+        return;
+    }
+    while (c->peer_closed && receive_once(w, c))
+        ;
 }
 
 static void step(struct loop *loop, struct io *io, uint32_t events)
@@ -296,11 +357,11 @@ static void step(struct loop *loop, struct io *io, uint32_t events)
         break;
     case CONN_SENDING:
         if (events & ~(uint32_t)EPOLLOUT)
-            receive(w, c);
+            receive(w, c, events);
         else
             push(w, c, requests_render(w->load->requests, c->row->id, &w->scratch));
         break;
-    case CONN_WAITING: receive(w, c); break;
+    case CONN_WAITING: receive(w, c, events); break;
     case CONN_FREE:
     case CONN_STATES: assert(false);
     }

@@ -27,6 +27,7 @@ struct conn {
     enum conn_state state;
     bool reused;            /* has carried a complete answer */
     bool broken;            /* must not carry another request */
+    bool peer_closed;       /* an event told so; bytes may still be unread */
     int64_t since_ns;       /* connecting: start; in flight: before the first send() */
     struct ledger_row *row; /* in flight */
     struct http1 *http;     /* NULL = no byte of the answer came yet */

@@ -21,7 +21,8 @@
 #include "load/load.h"
 #include "load/request.h"
 
-#define WORKER_NEVER INT64_MAX
+#define WORKER_NEVER      INT64_MAX
+#define WORKER_LAST_BYTES 1024
 
 /* Written by the worker, read by anyone. */
 struct worker_counts {
@@ -58,6 +59,12 @@ struct worker {
     int spare_n;
     struct request_scratch scratch;
     char *in;
+    struct {
+        char bytes[WORKER_LAST_BYTES];
+        size_t n; /* 0 = none yet */
+        int status;
+        bool keep_alive;
+    } last; /* answer that came whole in one piece */
 
     struct io wake;
     struct timer due, expiry, rest, stop;

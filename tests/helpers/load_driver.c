@@ -28,7 +28,7 @@
 #include "load/load.h"
 
 #define START_AFTER_NS (10 * NS_PER_MS)
-#define DRAIN_EVERY_NS (2 * NS_PER_MS)
+#define DRAIN_EVERY_NS (10 * NS_PER_MS)
 
 struct tally {
     struct hist *due, *sent; /* of complete answers and of timeouts */
