@@ -6,9 +6,24 @@
  * or warnings by name, line and column, never dropped.
  */
 #pragma once
+#include "base/buf.h"
 #include "base/rng.h"
 #include "fault/fault.h"
 #include "plan/plan.h"
+
+enum manifest_operator {
+    MANIFEST_IN,
+    MANIFEST_NOT_IN, /* also when the label is absent, as in Kubernetes */
+    MANIFEST_EXISTS,
+    MANIFEST_DOES_NOT_EXIST,
+    MANIFEST_OPERATOR_COUNT
+};
+
+struct manifest_expression {
+    const char *key;
+    enum manifest_operator op;
+    struct plan_strs values;
+};
 
 enum manifest_mode {
     MODE_ONE,
@@ -25,7 +40,9 @@ struct manifest_selector {
     size_t labels_n;
     struct manifest_expression *expressions; /* expressionSelectors */
     size_t expressions_n;
+    const char *name;      /* fieldSelectors metadata.name; NULL = any */
     struct plan_strs pods; /* names; when given all other members are ignored */
+    bool has_pods;         /* given, perhaps empty: then nothing matches */
 };
 
 struct manifest {
@@ -36,12 +53,25 @@ struct manifest {
     int64_t duration_ns; /* -1 = none */
     int64_t grace_ns;
     struct plan_strs containers;
-    struct plan_errors warnings; /* known fields that mean nothing here */
+    struct plan_errors warnings; /* known fields that mean nothing here; plan_errors_done */
+    const char *namespace;       /* of the object; "default" when not given */
 };
 
+/* 0, or -EINVAL and at least one error; then ret holds nothing (no warnings either). Strings live
+ * in the arena. */
 int manifest_parse(struct arena *a, const char *file, const char *text, struct manifest *ret,
                    struct plan_errors *errors);
 /* Picks targets among the plan's services by selector and mode; returns how many (0 = none: "no
- * target"), indexes in ret. */
+ * target"), ascending indexes in ret, at most cap. Draws from rng only when there is a choice. */
 int manifest_pick(const struct manifest *m, const struct plan *plan, struct rng *rng, int32_t *ret,
                   size_t cap);
+bool manifest_matches(const struct manifest *m, const struct plan_service *service);
+
+/* What only shows against the plan, one line each: names that no service has, nothing selected,
+ * containers that are called otherwise. */
+void manifest_notes(const struct manifest *m, const struct plan *plan, struct buf *out);
+/* In plain words what will happen, to whom, and how it is undone (for `squall explain`). */
+void manifest_explain(const struct manifest *m, const struct plan *plan, struct buf *out);
+/* The request for guard_apply; n at most FAULT_TARGETS. ttl_ns is left 0. */
+void manifest_request(const struct manifest *m, const struct plan *plan, const int32_t *targets,
+                      int n, struct fault_request *ret);

@@ -2,7 +2,8 @@
  * guard_family.c - squall's skeleton for the kill harness (tests/scenario/test_guard.py): main,
  * agent and undertaker with all kinds of faults and nothing else.
  *
- *   guard_family run STATE TOKEN SEED STOP LIMIT GROUP   a main; the last three are victims' pids
+ *   guard_family run STATE TOKEN SEED STOP LIMIT GROUP FOLDER   a main; STOP, LIMIT and GROUP are
+ *                                            victims' pids, FOLDER is made and must be removed
  *   guard_family recover STATE                           what `squall undo` does
  *   guard_family victim TOKEN                            a process to be harmed
  *
@@ -39,7 +40,7 @@ enum { STOP, LIMIT, GROUP, HOLD, KINDS };
 
 struct run {
     struct guard *g;
-    const char *token;
+    const char *token, *folder;
     struct rng rng;
     int victims[3];
     bool active[KINDS];
@@ -104,15 +105,15 @@ static int start_tree(struct run *r, int *ret_wire)
 
 static int make_dir(struct run *r)
 {
-    char path[256], sub[300];
-    snprintf(path, sizeof path, "/tmp/squall-%s", r->token);
+    char sub[300];
+    const char *path = r->folder;
     int e = guard_note_dir(r->g, path);
     if (e < 0 || mkdir(path, 0700) < 0)
         return e < 0 ? e : -errno;
     for (int i = 0; i < 20; i++) {
-        snprintf(sub, sizeof sub, "%s/%d", path, i);
+        snprintf(sub, sizeof sub, "%.200s/%d", path, i);
         mkdir(sub, 0700);
-        snprintf(sub, sizeof sub, "%s/%d/file", path, i);
+        snprintf(sub, sizeof sub, "%.200s/%d/file", path, i);
         close(open(sub, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     }
     return 0;
@@ -141,8 +142,9 @@ static int be_main(int argc, char **argv)
     struct err err = {0};
     struct guard_config config = {.state_dir = argv[2], .on_event = on_event, .ctx = &r};
     int wire = -1;
-    if (argc != 8)
+    if (argc != 9)
         return 2;
+    r.folder = argv[8];
     rng_init(&r.rng, strtoull(argv[4], NULL, 10), "faults");
     for (int i = 0; i < 3; i++)
         r.victims[i] = atoi(argv[5 + i]);

@@ -1,0 +1,52 @@
+/* Any text as a manifest: no crash, and what is accepted can be picked from and explained. */
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "fault/manifest.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct plan_kv labels[] = {{"app", "redis"}, {"role", "master"}};
+static struct plan_service services[] = {
+    {.name = "redis-master", .labels = labels, .labels_n = 2},
+    {.name = "redis-replica", .labels = labels, .labels_n = 1},
+    {.name = "gateway"},
+};
+static const struct plan plan = {.services = services, .services_n = ARRAY_SIZE(services)};
+
+static void use(const struct manifest *m)
+{
+    struct buf out = {0};
+    struct rng rng;
+    struct fault_request request;
+    int32_t targets[2];
+    rng_init(&rng, 1, "fuzz");
+    int n = manifest_pick(m, &plan, &rng, targets, ARRAY_SIZE(targets));
+    assert(n >= 0 && n <= (int)ARRAY_SIZE(targets));
+    manifest_request(m, &plan, targets, n, &request);
+    assert(fault_find(request.kind));
+    manifest_explain(m, &plan, &out);
+    buf_done(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena arena;
+    struct manifest m;
+    struct plan_errors errors;
+    char *text = xstrndup((const char *)data, size);
+    arena_init(&arena);
+    int r = manifest_parse(&arena, "fuzz.yaml", text, &m, &errors);
+    assert((r == 0) == (errors.n == 0));
+    if (r == 0)
+        use(&m);
+    plan_errors_done(&m.warnings);
+    plan_errors_done(&errors);
+    arena_done(&arena);
+    free(text);
+    return 0;
+}
