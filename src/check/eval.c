@@ -62,6 +62,19 @@ const char *eval_number(struct check_eval *e, double v)
     return arena_printf(e->a, "%.6g", v);
 }
 
+const char *eval_quote(struct check_eval *e, struct str text, size_t max_bytes)
+{
+    size_t n = text.n;
+    if (n > max_bytes)
+        for (n = max_bytes; n > 0 && ((unsigned char)text.p[n] & 0xc0) == 0x80;)
+            n--; /* not into a UTF-8 sequence */
+    char *out = arena_printf(e->a, "%.*s%s", (int)n, text.p, n < text.n ? "..." : "");
+    for (char *p = out; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    return out;
+}
+
 /* --- results ---------------------------------------------------------------------------------- */
 
 void eval_detail(struct check_eval *e, const char *fmt, ...)

@@ -77,4 +77,7 @@ void eval_add_limit(struct check_eval *e, struct eval_outcome *o, const struct p
 const char *eval_count(struct check_eval *e, uint64_t n);    /* 2,412 */
 const char *eval_duration(struct check_eval *e, int64_t ns); /* 12.3ms */
 const char *eval_clock(struct check_eval *e, int64_t ns);    /* 12.040s, since the start */
-const char *eval_number(struct check_eval *e, double v);     /* shortest */
+/* Text from the system under test as it may stand in a result: no control bytes (a terminal would
+ * obey them), cut between two characters with an ellipsis. */
+const char *eval_quote(struct check_eval *e, struct str text, size_t max_bytes);
+const char *eval_number(struct check_eval *e, double v); /* shortest */

@@ -15,6 +15,7 @@
 
 #define MATCH_STEPS_MAX 100000
 #define MATCH_HEAP_KIB  1024
+#define LINE_SHOWN_MAX  160
 
 struct log_scan {
     struct check_eval *e;
@@ -24,7 +25,7 @@ struct log_scan {
     uint64_t lines, matches;
     int problem; /* a PCRE2 error other than no match */
     int64_t first_ns;
-    char first[200];
+    const char *first;
 };
 
 static void scan_done(struct log_scan *s)
@@ -68,7 +69,7 @@ static int scan_line(void *ctx, const struct reader_log *log)
     }
     if (s->matches++ == 0) {
         s->first_ns = log->t_ns;
-        snprintf(s->first, sizeof s->first, "%.*s", (int)log->line.n, log->line.p);
+        s->first = eval_quote(s->e, log->line, LINE_SHOWN_MAX);
     }
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "check/settle.h"
 
 #define CANDIDATES_MAX 4 /* requests named in one line */
+#define KEY_SHOWN_MAX  120
 
 struct match {
     struct check_eval *e;
@@ -146,7 +147,7 @@ static void show_finding(void *ctx, const struct settle_finding *f)
         return;
     }
     struct buf b = {0};
-    buf_printf(&b, "%s: '%s': ", words[m->show], f->key);
+    buf_printf(&b, "%s: '%s': ", words[m->show], eval_quote(e, str_of(f->key), KEY_SHOWN_MAX));
     if (m->load->counted)
         buf_printf(
             &b, "%s of %s accepted%s found", eval_count(e, f->found), eval_count(e, f->accepted),
