@@ -18,6 +18,8 @@
 #define CANDIDATES_MAX 4 /* requests named in one line */
 #define KEY_SHOWN_MAX  120
 
+enum show { SHOW_LOST, SHOW_DUPLICATED, SHOW_UNEXPECTED, SHOW_RECOVERED, SHOW_COUNT };
+
 struct match {
     struct check_eval *e;
     const struct reader_load *load;
@@ -26,9 +28,11 @@ struct match {
     struct settle_item *items;
     struct settle_object *objects;
     size_t items_n, items_cap, objects_n, objects_cap;
+    struct settle_finding *findings; /* of the kind shown */
+    size_t findings_n, findings_cap;
     uint64_t with_items; /* accepted or unknown requests that have a key */
     uint64_t last_request;
-    enum { SHOW_LOST, SHOW_DUPLICATED, SHOW_UNEXPECTED, SHOW_RECOVERED, SHOW_COUNT } show;
+    enum show show;
 };
 
 static int add_item(void *ctx, const struct ledger_row *row, struct str key)
@@ -111,37 +115,43 @@ static const char *phase_at(const struct check_eval *e, int64_t t_ns)
     return "no phase";
 }
 
+static void name_request(struct match *m, const struct settle_item *item, struct buf *b)
+{
+    struct ledger_row row;
+    buf_printf(b, "%llu", (unsigned long long)item->request);
+    if (reader_request(m->e->r, m->index, item->request, &row))
+        return;
+    buf_printf(b, " (due %s", eval_clock(m->e, row.due_ns));
+    if (row.sent_ns)
+        buf_printf(b, ", sent %s", eval_clock(m->e, row.sent_ns));
+    if (row.answered_ns)
+        buf_printf(b, ", answered %s", eval_clock(m->e, row.answered_ns));
+    if (row.fate != FATE_ACCEPTED)
+        buf_printf(b, ", %s", fate_names[row.fate]);
+    buf_printf(b, ", %s)", phase_at(m->e, row.due_ns));
+}
+
 static void name_requests(struct match *m, const struct settle_finding *f, struct buf *b)
 {
-    size_t named = 0, all = 0;
+    size_t all = 0;
     for (size_t i = 0; i < f->items_n; i++) {
-        const struct settle_item *item = &f->items[i];
-        struct ledger_row row;
-        /* of a key that was accepted, the accepted ones are the candidates */
-        if (f->accepted && m->show == SHOW_LOST && item->fate != FATE_ACCEPTED)
+        /* what may be lost is what was accepted */
+        if (m->show == SHOW_LOST && f->items[i].fate != FATE_ACCEPTED)
             continue;
-        if (all++ >= CANDIDATES_MAX || reader_request(m->e->r, m->index, item->request, &row))
+        if (all++ >= CANDIDATES_MAX)
             continue;
-        buf_printf(b, "%s%llu (due %s, ", named++ ? ", " : "; request ",
-                   (unsigned long long)item->request, eval_clock(m->e, row.due_ns));
-        if (row.sent_ns)
-            buf_printf(b, "sent %s, ", eval_clock(m->e, row.sent_ns));
-        if (row.answered_ns)
-            buf_printf(b, "answered %s, ", eval_clock(m->e, row.answered_ns));
-        buf_printf(b, "%s, in %s)", fate_names[row.fate], phase_at(m->e, row.due_ns));
+        buf_add_str(b, all == 1 ? "; request " : ", ");
+        name_request(m, &f->items[i], b);
     }
     if (all > CANDIDATES_MAX)
         buf_printf(b, " and %zu more", all - CANDIDATES_MAX);
 }
 
-static void show_finding(void *ctx, const struct settle_finding *f)
+static void show_finding(struct match *m, const struct settle_finding *f)
 {
-    struct match *m = ctx;
-    struct check_eval *e = m->e;
-    const uint64_t n[SHOW_COUNT] = {f->lost, f->duplicated, f->unexpected, f->recovered};
     static const char *const words[] = {"lost", "duplicated", "unexpected", "recovered"};
-    if (n[m->show] == 0)
-        return;
+    _Static_assert(ARRAY_SIZE(words) == SHOW_COUNT, "a word for each");
+    struct check_eval *e = m->e;
     if (e->ret->details_n == CHECK_DETAILS_MAX) { /* count it, but look nothing up */
         e->ret->details_all++;
         return;
@@ -158,6 +168,42 @@ static void show_finding(void *ctx, const struct settle_finding *f)
     name_requests(m, f, &b);
     eval_detail(e, "%s", buf_str(&b));
     buf_done(&b);
+}
+
+static void keep_finding(void *ctx, const struct settle_finding *f)
+{
+    struct match *m = ctx;
+    const uint64_t n[SHOW_COUNT] = {f->lost, f->duplicated, f->unexpected, f->recovered};
+    if (n[m->show] == 0)
+        return;
+    if (m->findings_n == m->findings_cap) {
+        m->findings_cap = m->findings_cap ? m->findings_cap * 2 : 64;
+        m->findings = xrealloc(m->findings, m->findings_cap, sizeof *m->findings);
+    }
+    m->findings[m->findings_n++] = *f;
+}
+
+/* In the order in which they were sent; what nobody sent comes last. */
+static int by_first_request(const void *pa, const void *pb)
+{
+    const struct settle_finding *a = pa, *b = pb;
+    uint64_t ra = a->items_n ? a->items[0].request : UINT64_MAX;
+    uint64_t rb = b->items_n ? b->items[0].request : UINT64_MAX;
+    return ra != rb ? (ra < rb ? -1 : 1) : strcmp(a->key, b->key);
+}
+
+static void match_and_show(struct match *m, struct settle_totals *ret)
+{
+    settle_sort(m->items, m->items_n, m->objects, m->objects_n);
+    for (m->show = SHOW_LOST; m->show < SHOW_COUNT; m->show++) {
+        m->findings_n = 0;
+        settle_match(m->items, m->items_n, m->objects, m->objects_n, m->load->counted, keep_finding,
+                     m, ret);
+        if (m->findings_n)
+            qsort(m->findings, m->findings_n, sizeof *m->findings, by_first_request);
+        for (size_t i = 0; i < m->findings_n; i++)
+            show_finding(m, &m->findings[i]);
+    }
 }
 
 static void say(struct match *m, const struct reader_fates *f, const struct settle_totals *t,
@@ -205,12 +251,9 @@ static int match_all(struct match *m, const struct reader_settled *settled, cons
         return rc;
     if ((problem = rows_problem(m, &f)))
         return eval_inconclusive(e, "%s", problem);
-    settle_sort(m->items, m->items_n, m->objects, m->objects_n);
     struct settle_totals t;
     struct eval_outcome o = EVAL_OUTCOME;
-    for (m->show = SHOW_LOST; m->show < SHOW_COUNT; m->show++)
-        settle_match(m->items, m->items_n, m->objects, m->objects_n, m->load->counted, show_finding,
-                     m, &t);
+    match_and_show(m, &t);
     say(m, &f, &t, &o);
     o.verdict = t.lost || t.duplicated ? VERDICT_FAIL : VERDICT_PASS;
     if (spoiled) {
@@ -241,6 +284,7 @@ static int nothing_lost_run(struct record *r, const struct plan *plan,
     arena_done(&m.keys);
     free(m.items);
     free(m.objects);
+    free(m.findings);
     return rc;
 }
 
