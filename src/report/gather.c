@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 
+#define LAST_NS (INT64_MAX / 16)
+
 struct event_pass {
     struct gather_run *run;
     int64_t storm_ns, over_ns; /* the storm's start (-1: none) and end */
@@ -314,6 +316,7 @@ static void choose_buckets(struct gather_run *run)
     for (size_t i = 0; i < run->phases_n; i++)
         if (run->phases[i].start_ns >= 0 && gather_phase_end(run, &run->phases[i]) > last_ns)
             last_ns = gather_phase_end(run, &run->phases[i]);
+    last_ns = last_ns < LAST_NS ? last_ns : LAST_NS; /* a damaged file may say anything */
     int64_t seconds = (last_ns + NS_PER_S - 1) / NS_PER_S;
     run->bucket_s = seconds > GATHER_BUCKETS ? (seconds + GATHER_BUCKETS - 1) / GATHER_BUCKETS : 1;
     run->buckets_n = (size_t)((seconds + run->bucket_s - 1) / run->bucket_s);

@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "base/rng.h"
 #include "fixture.h"
 #include "golden.h"
 
@@ -81,6 +82,50 @@ TEST(the_registry)
     }
     ASSERT(!report_find("html") && !report_find("") && !report_at(report_count()));
     buf_done(&page);
+}
+
+/* Overwrites some bytes of demo.run behind its first page. */
+static void damage(struct rng *rng, const struct buf *whole)
+{
+    char *bytes CLEANUP(free_p) = xmalloc(whole->n);
+    memcpy(bytes, whole->p, whole->n);
+    for (uint64_t i = 0; i < 1 + rng_below(rng, 40); i++)
+        bytes[4096 + rng_below(rng, whole->n - 4096)] = (char)rng_u64(rng);
+    FILE *f = fopen("demo.run", "we");
+    ASSERT(f && fwrite(bytes, 1, whole->n, f) == whole->n && fclose(f) == 0);
+}
+
+/* DAMAGE_ROUNDS=N runs longer. */
+TEST(a_damaged_run_file_gives_a_report_or_an_error)
+{
+    const char *rounds = getenv("DAMAGE_ROUNDS");
+    struct fixture f;
+    struct buf whole = {0};
+    struct rng rng;
+    int written = 0;
+    rng_init(&rng, 3, "damage");
+    fixture_open(&f, FIXTURE_FAIL);
+    ASSERT_OK(buf_read_file(&whole, "demo.run", 64 << 20));
+    for (int round = 0; round < (rounds ? atoi(rounds) : 25); round++) {
+        struct err err = {0};
+        record_close(f.r);
+        f.r = NULL;
+        damage(&rng, &whole);
+        if (record_open("demo.run", &f.r, &err) < 0)
+            continue;
+        for (size_t i = 0; i < report_count(); i++) {
+            char *text = NULL;
+            size_t n = 0;
+            FILE *out = open_memstream(&text, &n);
+            if (report_at(i)->write(out, f.r, &f.results, true) == 0)
+                written++;
+            fclose(out);
+            free(text);
+        }
+    }
+    ASSERT_LT(0, written);
+    buf_done(&whole);
+    fixture_close(&f);
 }
 
 TEST(an_output_that_fails_is_an_error)
