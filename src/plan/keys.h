@@ -68,10 +68,11 @@ struct key {
     enum key_type type;
     const char *help; /* one sentence, starts small, no full stop */
     struct key_field field;
-    const char *min, *max; /* as written in a plan; of strings: bytes */
-    const char *def;       /* as written in a plan; NULL = none */
-    const char *choices;   /* words by a space; the index is the value */
-    const char *one_of;    /* of the rows of one parent with the same word at most one may stand */
+    struct key_field count; /* of KEY_PAIRS: where their number goes */
+    const char *min, *max;  /* as written in a plan; of strings: bytes */
+    const char *def;        /* as written in a plan; NULL = none */
+    const char *choices;    /* words by a space; the index is the value */
+    const char *one_of;     /* of the rows of one parent with the same word at most one may stand */
     bool required;
     key_hook *hook; /* after the value was stored */
 };

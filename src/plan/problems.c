@@ -34,6 +34,9 @@ void problems_add_err(struct problems *p, const struct ysource *source, const st
 }
 
 static void add(struct problems *p, const struct ynode *at, size_t offset, const char *fmt,
+                va_list ap) __attribute__((format(printf, 4, 0)));
+
+static void add(struct problems *p, const struct ynode *at, size_t offset, const char *fmt,
                 va_list ap)
 {
     char msg[ERR_MSG_BYTES];

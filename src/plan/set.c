@@ -67,11 +67,24 @@ static struct ynode *read_value(struct set *set, const char *text, size_t at)
     return docs.v[0];
 }
 
+/* Below labels, env, headers and files all of the rest is one name, dots included. */
+static bool names_end_here(const char *pattern)
+{
+    char path[128];
+    for (size_t i = 0; i < keys_n; i++)
+        if (keys[i].type == KEY_PAIRS &&
+            strcmp(key_path(&keys[i], path, sizeof path), pattern) == 0)
+            return true;
+    return strcmp(pattern, "lab.services.*.files") == 0;
+}
+
 /* How much of the path is the next key: the longest key of the map that ends at a dot or at the
  * end, else up to the first dot. */
-static size_t segment_bytes(const struct ynode *at, const char *path)
+static size_t segment_bytes(const struct ynode *at, const char *pattern, const char *path)
 {
     size_t best = 0;
+    if (names_end_here(pattern))
+        return strlen(path);
     if (at && at->kind == YAML_MAP)
         yaml_for_each(child, at)
         {
@@ -159,7 +172,7 @@ static void apply(struct set *set, struct ynode *root)
     struct ynode *node = root;
     const char *path = set->path;
     for (int depth = 0; depth < SEGMENTS_MAX; depth++) {
-        size_t offset = (size_t)(path - set->path), n = segment_bytes(node, path);
+        size_t offset = (size_t)(path - set->path), n = segment_bytes(node, pattern, path);
         struct ynode *at = place(set, offset, arena_strndup(set->s->arena, path, n));
         struct ynode **link = node->kind == YAML_SEQ   ? list_element(set, node, at)
                               : node->kind == YAML_MAP ? map_entry(set, node, at, pattern)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "plan/json_text.h"
 #include "plan/walk.h"
 
 const char *const phase_names[PLAN_PHASE_COUNT] = {
@@ -92,6 +93,11 @@ void phase_leave(struct walk *w, struct ynode *node)
         p->manifest_text = manifest->text;
         if (manifest->text[0] == '\0')
             problems_add(w->problems, manifest, "\"manifest\" must not be empty");
+    }
+    if (manifest && manifest->kind != YAML_SCALAR) {
+        buf_clear(w->scratch);
+        json_text_plan(w->scratch, manifest);
+        p->manifest_text = arena_strdup(&w->plan->arena, buf_str(w->scratch));
     }
     if (manifest && !p->manifest_file)
         p->manifest_file =

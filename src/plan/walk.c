@@ -178,10 +178,9 @@ static bool pairs_value(struct walk *w, const struct key *key, struct ynode *nod
         }
         pairs[n++] = (struct plan_kv){child->key->text, child->text};
     }
-    /* the count stands behind the pointer in every struct of plan.h */
-    char *at = (char *)w->object + key->field.offset;
-    memcpy(at, &pairs, sizeof pairs);
-    memcpy(at + sizeof pairs, &n, sizeof n);
+    assert(key->field.size == sizeof pairs && key->count.size == sizeof n);
+    memcpy((char *)w->object + key->field.offset, &pairs, sizeof pairs);
+    memcpy((char *)w->object + key->count.offset, &n, sizeof n);
     return ok;
 }
 

@@ -218,10 +218,12 @@ static int on_alias(struct reader *r, struct fy_event *event, size_t begin)
 
 static int on_scalar(struct reader *r, struct fy_event *event, size_t begin)
 {
+    struct fy_token *value = event->scalar.value;
+    if (!value && begin < r->source->text.n && r->source->text.p[begin] == ':')
+        begin++; /* nothing was written: it would stand behind the colon */
     struct ynode *node = node_new(r, YAML_SCALAR, begin);
     if (!node)
         return r->err->code;
-    struct fy_token *value = event->scalar.value;
     size_t n = 0;
     const char *p = value ? fy_token_get_text(value, &n) : NULL;
     if (p && memchr(p, '\0', n))
