@@ -155,9 +155,9 @@ static void on_tick(struct loop *loop, struct timer *timer)
 }
 
 /* The storm is over: everything that was sent gets its time to be answered. */
-void run_storm_done(struct run *run)
+void run_storm_done(struct run *run, int64_t now_ns)
 {
-    run_loads_stop(run, run->loop.now_ns);
+    run_loads_stop(run, now_ns);
     run_set_state(run, RUN_DRAINING);
 }
 

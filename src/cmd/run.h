@@ -151,7 +151,7 @@ void run_storm_start(struct run *run);
 void run_storm_end(struct run *run); /* of the phase that runs, when winding down early */
 void run_storm_guard_event(void *run, const struct guard_event *event);
 void run_storm_tick(struct run *run);
-void run_storm_done(struct run *run);
+void run_storm_done(struct run *run, int64_t now_ns);
 
 /* run_observe.c */
 void run_observe_start(struct run *run);

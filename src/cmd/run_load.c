@@ -63,6 +63,18 @@ static void stop_load(struct run_load *l, int64_t at_ns)
     l->stopped = true;
 }
 
+/* The end of the last phase is often known when it begins: told ahead, the workers end on the exact
+ * instant, so that rate x time is the number of requests. */
+static void plan_ahead(struct run *run)
+{
+    enum plan_phase_kind kind = run->plan->phases[run->phase].kind;
+    if (kind != PLAN_BASELINE && kind != PLAN_COOLDOWN)
+        return;
+    for (size_t i = 0; i < run->plan->loads_n; i++)
+        if (run->loads[i].last_phase == run->phase)
+            stop_load(&run->loads[i], run->phase_end_ns);
+}
+
 int run_loads_phase(struct run *run, struct err *err)
 {
     for (size_t i = 0; i < run->plan->loads_n; i++) {
@@ -78,6 +90,7 @@ int run_loads_phase(struct run *run, struct err *err)
         l->started_ns = run_clock(run, run->phase_start_ns);
         l->second_at_ns = run->phase_start_ns;
     }
+    plan_ahead(run);
     return 0;
 }
 

@@ -114,7 +114,8 @@ static void on_phase_time(struct loop *loop, struct timer *timer)
         timer_start(loop, &run->limit, loop->now_ns + UNDO_LIMIT_NS);
         return;
     }
-    end_phase(run, loop->now_ns);
+    end_phase(run,
+              run->phase_end_ns); /* not when the timer came: phases have their planned length */
 }
 
 static void fault_over(struct run *run, int phase)
@@ -201,7 +202,7 @@ static void next_phase(struct run *run, int64_t now_ns)
     char text[160];
     if (++run->phase == (int)run->plan->phases_n) {
         run->phase--;
-        run_storm_done(run);
+        run_storm_done(run, now_ns);
         return;
     }
     const struct plan_phase *phase = &run->plan->phases[run->phase];

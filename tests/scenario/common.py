@@ -72,7 +72,7 @@ class Squall(unittest.TestCase):
         return os.path.join(self.dir, name)
 
     def query(self, sql, *params, name="t.run"):
-        db = sqlite3.connect("file:%s?mode=ro" % self.run_file(name), uri=True)
+        db = sqlite3.connect("file:%s?mode=rw" % self.run_file(name), uri=True)
         try:
             return db.execute(sql, params).fetchall()
         finally:
