@@ -55,7 +55,7 @@ def webhook(*alerts):
     return json.dumps({"version": "4", "status": "firing", "alerts": list(alerts)})
 
 
-def raw(port, data, limit=3):
+def raw(port, data, limit=0.4):
     with socket.create_connection(("127.0.0.1", port), timeout=limit) as s:
         s.sendall(data)
         out = b""
@@ -96,11 +96,12 @@ class Ledger:
 
 
 class Load(threading.Thread):
-    """Open model: a fixed rate over a few connections; every pod comes `copies` times."""
+    """Open model: a fixed rate over a few connections; every pod comes `copies` times in a row, or `pods` in turn."""
 
-    def __init__(self, ledger, port, rate, seconds, copies=4, prefix="p", batch=1, timeout=5):
+    def __init__(self, ledger, port, rate, seconds, copies=4, prefix="p", batch=1, timeout=5, pods=None):
         super().__init__(daemon=True)
         self.ledger, self.port, self.rate, self.seconds = ledger, port, rate, seconds
+        self.pods = pods
         self.copies, self.prefix, self.batch, self.timeout = copies, prefix, batch, timeout
         self.jobs = collections.deque()
 
@@ -140,7 +141,7 @@ class Load(threading.Thread):
         for i in range(int(self.rate * self.seconds)):
             due = start + i / self.rate
             time.sleep(max(0, due - time.monotonic()))
-            n = i // self.copies
+            n = i % self.pods if self.pods else i // self.copies
             self.jobs.append(([f"{self.prefix}-{n}-{b}" for b in range(self.batch)], due))
         for s in senders:
             s.join()
@@ -761,7 +762,7 @@ class Exactly(Rig):
     def test_redis_flushed_under_load(self):
         self.up("--set", "cells_max=16")
         ledger = Ledger()
-        load = Load(ledger, self.port, 100, 3, copies=8)
+        load = Load(ledger, self.port, 100, 3, pods=40)
         load.start()
         for _ in range(10):
             time.sleep(0.25)

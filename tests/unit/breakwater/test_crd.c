@@ -74,7 +74,7 @@ TEST(markers_are_bounded)
 {
     struct buf old = {0};
     for (int i = 0; i < 20; i++) {
-        char gw[8];
+        char gw[16];
         struct buf next = {0};
         snprintf(gw, sizeof(gw), "g%d", i);
         applied_set(old.p, gw, (uint64_t)i + 1, &next);
@@ -82,7 +82,7 @@ TEST(markers_are_bounded)
         old = next;
     }
     for (int i = 0; i < 20; i++) {
-        char gw[8];
+        char gw[16];
         snprintf(gw, sizeof(gw), "g%d", i);
         ASSERT_EQ(applied_get(old.p, gw), i >= 20 - CRD_MARKERS_MAX ? i + 1 : 0);
     }

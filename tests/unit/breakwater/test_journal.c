@@ -160,8 +160,10 @@ TEST(long_file_is_rewritten)
     for (uint64_t s = 2; s < 2000; s++) {
         add(j, s);
         journal_add_done(j, s);
-        ASSERT_OK(journal_commit(j));
+        if (s % 50 == 0)
+            ASSERT_OK(journal_commit(j));
     }
+    ASSERT_OK(journal_commit(j));
     ASSERT_OK(stat(file, &st));
     ASSERT_LT(st.st_size, 10000);
     add(j, 3000);
