@@ -57,13 +57,13 @@ static void on_event(void *ctx, const struct lab_event *e)
 /* Splits at spaces, in place; "~" inside a word stands for a space. */
 static const char **words(char *text, size_t *ret_n)
 {
-    const char **v = xcalloc(WORDS + 1, sizeof *v);
+    const char **v = arena_array(&plan.arena, WORDS + 1, sizeof *v);
     size_t n = 0;
     for (char *save, *w = strtok_r(text, " ", &save); w && n < WORDS;
          w = strtok_r(NULL, " ", &save)) {
         for (char *p = w; (p = strchr(p, '~'));)
             *p = ' ';
-        v[n++] = xstrdup(w);
+        v[n++] = arena_strdup(&plan.arena, w);
     }
     *ret_n = n;
     return v;
@@ -100,8 +100,12 @@ static void add_pair(struct plan_kv **v, size_t *n, char *value, char separator)
 {
     char *at = strchr(value, separator);
     *at = '\0';
-    *v = xrealloc(*v, *n + 1, sizeof **v);
-    (*v)[(*n)++] = (struct plan_kv){xstrdup(value), xstrdup(at + 1)};
+    struct plan_kv *old = *v;
+    *v = arena_array(&plan.arena, *n + 1, sizeof **v);
+    if (*n)
+        memcpy(*v, old, *n * sizeof **v);
+    (*v)[(*n)++] =
+        (struct plan_kv){arena_strdup(&plan.arena, value), arena_strdup(&plan.arena, at + 1)};
 }
 
 static void add_file(struct plan_service *s, char *value)
@@ -109,15 +113,17 @@ static void add_file(struct plan_service *s, char *value)
     struct plan_kv *kv = NULL;
     size_t n = 0;
     add_pair(&kv, &n, value, ' ');
-    s->files = xrealloc(s->files, s->files_n + 1, sizeof *s->files);
+    struct plan_file *old = s->files;
+    s->files = arena_array(&plan.arena, s->files_n + 1, sizeof *s->files);
+    if (s->files_n)
+        memcpy(s->files, old, s->files_n * sizeof *old);
     s->files[s->files_n++] = (struct plan_file){.path = kv->key, .text = kv->value};
-    free(kv);
 }
 
 static void begin_service(const char *name)
 {
     struct plan_service *s = &services[plan.services_n++];
-    *s = (struct plan_service){.name = xstrdup(name),
+    *s = (struct plan_service){.name = arena_strdup(&plan.arena, name),
                                .backoff_ns = 100 * NS_PER_MS,
                                .backoff_max_ns = NS_PER_S,
                                .stop_signal = SIGTERM,
@@ -156,7 +162,7 @@ static int set(const char *key, char *value)
     else if (strcmp(key, "nofile") == 0)
         s->limits.nofile = atoll(value);
     else if (strcmp(key, "user") == 0)
-        s->user = xstrdup(value);
+        s->user = arena_strdup(&plan.arena, value);
     else if (strcmp(key, "env") == 0)
         add_pair(&s->env, &s->env_n, value, '=');
     else if (strcmp(key, "file") == 0)
@@ -274,9 +280,6 @@ static void run_command(char *line)
         done = true;
     else
         printf("error %s\n", w[0]);
-    for (size_t i = 0; i < n; i++)
-        free((char *)w[i]);
-    free(w);
 }
 
 static void on_input(void)
@@ -321,12 +324,14 @@ int main(int argc, char **argv)
     struct err err = {0};
     struct lab_config config = {.plan = &plan, .run_dir = argv[1], .on_event = on_event};
     setvbuf(stdout, NULL, _IOLBF, 0);
+    arena_init(&plan.arena);
     if (argc != 3 || read_spec(argv[2]) < 0)
         return 2;
     int64_t begin = clock_now_ns();
     if (lab_become_root(&err) < 0 || lab_open(&config, &lab, &err) < 0) {
         char text[ERR_MSG_BYTES + ERR_FILE_BYTES];
         printf("open %d %s\n", err.code, err_text(&err, text, sizeof text));
+        arena_done(&plan.arena);
         return 4;
     }
     printf("open 0 %d %lld %s\n", lab_init_pid(lab), (long long)(clock_now_ns() - begin),
@@ -335,5 +340,6 @@ int main(int argc, char **argv)
     begin = clock_now_ns();
     lab_close(lab);
     printf("closed %lld\n", (long long)(clock_now_ns() - begin));
+    arena_done(&plan.arena);
     return 0;
 }
