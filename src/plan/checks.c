@@ -198,7 +198,9 @@ static void need_limits(struct walk *w, const struct check_kind_row *kind, const
         return;
     while (rest.n) {
         struct str name = str_trim(str_split(&rest, ','));
-        yaml_for_each(child, inner) if (str_eq(str_of(child->key->text), name)) return;
+        yaml_for_each (child, inner)
+            if (str_eq(str_of(child->key->text), name))
+                return;
     }
     problems_add(w->problems, inner->key, "\"%s\" needs a limit: one of %s", kind->name,
                  kind->limits);
@@ -225,6 +227,11 @@ void check_leave(struct walk *w, struct ynode *node)
     }
     if (c->phase && strcmp(c->phase, "run") == 0)
         c->phase = NULL;
+    const struct ynode *within = yaml_get(node, "within");
+    if (within && c->when != PLAN_DURING && c->when != PLAN_EVENTUALLY)
+        problems_add(
+            w->problems, within->key, "\"within\" goes with \"during\" or \"eventually\"%s",
+            strcmp(kind->name, "recovers") == 0 ? "; the limit of recovers stands inside it" : "");
     if (strcmp(kind->name, "log") == 0 && c->limits_n == 0)
         add_limit(w, &(struct plan_limit){"count", PLAN_GE, 1, ">= 1"});
     if (c->name && own)

@@ -212,8 +212,7 @@ void sources_manifests(struct sources *s, struct ynode *root)
     const struct ynode *storm = yaml_get(root, "storm");
     if (!storm || storm->kind != YAML_SEQ)
         return;
-    yaml_for_each(phase, storm)
-    {
+    yaml_for_each (phase, storm) {
         struct ynode *fault = yaml_get(phase, "fault");
         if (fault && fault->kind == YAML_SCALAR && fault->text[0] && !yaml_get(phase, "manifest") &&
             !s->resolved)

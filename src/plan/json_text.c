@@ -127,8 +127,7 @@ static void add_node(struct buf *out, const struct ynode *node, int indent)
         return;
     }
     buf_add_char(out, map ? '{' : '[');
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         if (child != node->first)
             buf_add_char(out, ',');
         new_line(out, inner);

@@ -33,7 +33,8 @@ static void suggest(const struct ynode *map, const char *wrong, char *buf, size_
 {
     struct names names = {0};
     if (map && map->kind == YAML_MAP)
-        yaml_for_each(child, map) add_name(&names, child->key->text);
+        yaml_for_each (child, map)
+            add_name(&names, child->key->text);
     walk_nearest(wrong, names.v, names.n, buf, cap);
 }
 
@@ -58,6 +59,10 @@ static void check_ref(struct walk *w, const struct ynode *root, const struct ref
     }
     if (yaml_get(map, name))
         return;
+    if (problems_full(w->problems)) {
+        problems_add(w->problems, ref->node, "unknown name");
+        return;
+    }
     suggest(map, name, near, sizeof near);
     problems_add(w->problems, ref->node, "there is no %s \"%s\"%s",
                  ref->type == KEY_LOAD ? "load" : "service", name, near);
@@ -101,7 +106,8 @@ static void check_needs(struct walk *w, const struct ynode *root)
     if (!services || services->kind != YAML_MAP)
         return;
     char *state = arena_alloc(&w->plan->arena, services->count + 1);
-    yaml_for_each(service, services) visit_needs(w, services, service, state, 0);
+    yaml_for_each (service, services)
+        visit_needs(w, services, service, state, 0);
 }
 
 static bool is_loopback(const char *host)
@@ -116,8 +122,7 @@ static void check_host(struct walk *w, const struct ynode *root, const struct pl
     char near[160];
     if (!load->host || yaml_get(services, load->host) || is_loopback(load->host))
         return;
-    yaml_for_each(child, yaml_get(yaml_get(root, "load"), load->name))
-    {
+    yaml_for_each (child, yaml_get(yaml_get(root, "load"), load->name)) {
         const struct key *key = key_find("load.*", child->key->text);
         if (key && key->type == KEY_URL)
             url = child;
@@ -129,6 +134,21 @@ static void check_host(struct walk *w, const struct ynode *root, const struct pl
         w->problems, url, (size_t)(strstr(url->text, "://") + 3 - url->text),
         "host \"%.80s\" is neither a service of this plan nor a loopback address%s%s", load->host,
         near, near[0] ? "" : "; squall aims only at its own lab and at this machine");
+}
+
+/* A kind's own phase, when the check does not say one, must be in the storm as well. */
+static void check_default_phases(struct walk *w, const struct ynode *root)
+{
+    const struct ynode *checks = yaml_get(root, "checks");
+    if (!checks || checks->kind != YAML_SEQ)
+        return;
+    yaml_for_each (node, checks) {
+        if (yaml_get(node, "recovers") && !phase_known(w, "fault") && !yaml_get(node, "after") &&
+            !yaml_get(node, "during") && !yaml_get(node, "before") && !yaml_get(node, "always") &&
+            !yaml_get(node, "never") && !yaml_get(node, "eventually"))
+            problems_add(w->problems, node,
+                         "\"recovers\" speaks about what follows a fault, and the storm has none");
+    }
 }
 
 /* Kinds of phases become the names of all phases of that kind. */
@@ -171,6 +191,7 @@ void links_check(struct walk *w, struct ynode *root)
     for (const struct ref *ref = w->refs; ref; ref = ref->next)
         check_ref(w, root, ref);
     check_needs(w, root);
+    check_default_phases(w, root);
     for (size_t i = 0; i < w->plan->loads_n; i++) {
         check_host(w, root, &w->plan->loads[i]);
         settle_port(w, root, &w->plan->loads[i]);

@@ -33,6 +33,25 @@ void problems_add_err(struct problems *p, const struct ysource *source, const st
     p->n++;
 }
 
+void problems_hide(struct problems *p, const char *secret)
+{
+    /* shorter ones would hit ordinary words */
+    if (strlen(secret) >= 3 && p->secrets_n < PROBLEMS_SECRETS)
+        p->secrets[p->secrets_n++] = secret;
+}
+
+static void hide_secrets(const struct problems *p, char *msg)
+{
+    for (size_t i = 0; i < p->secrets_n; i++) {
+        size_t n = strlen(p->secrets[i]);
+        for (char *at = msg; (at = strstr(at, p->secrets[i]));) {
+            memmove(at + 3, at + n, strlen(at + n) + 1);
+            memcpy(at, "***", 3);
+            at += 3;
+        }
+    }
+}
+
 static void add(struct problems *p, const struct ynode *at, size_t offset, const char *fmt,
                 va_list ap) __attribute__((format(printf, 4, 0)));
 
@@ -48,6 +67,7 @@ static void add(struct problems *p, const struct ynode *at, size_t offset, const
         return;
     }
     vsnprintf(msg, sizeof msg, fmt, ap);
+    hide_secrets(p, msg);
     yaml_position(at, offset, &line, &column);
     err_at(&err, -EINVAL, at->file, line, column, "%s", msg);
     problems_add_err(p, at->source, &err);

@@ -10,8 +10,9 @@
 #include "plan/plan.h"
 #include "plan/yaml.h"
 
-#define PROBLEMS_KEPT  500
-#define PROBLEMS_SHOWN 50
+#define PROBLEMS_KEPT    500
+#define PROBLEMS_SHOWN   50
+#define PROBLEMS_SECRETS 64
 
 struct problem {
     struct err err;
@@ -22,6 +23,8 @@ struct problem {
 struct problems {
     struct problem *v;
     size_t n, cap, all; /* all: also those not kept */
+    const char *secrets[PROBLEMS_SECRETS];
+    size_t secrets_n;
 };
 
 void problems_init(struct problems *p);
@@ -34,5 +37,12 @@ void problems_add_inside(struct problems *p, const struct ynode *at, size_t offs
                          ...) __attribute__((format(printf, 4, 5)));
 /* An error that carries its position already; source may be NULL. */
 void problems_add_err(struct problems *p, const struct ysource *source, const struct err *err);
+/* True when further ones are only counted: no need to look for words for them. */
+static inline bool problems_full(const struct problems *p)
+{
+    return p->n == PROBLEMS_KEPT;
+}
+/* A value that no message may show, wherever it came from; at most PROBLEMS_SECRETS. */
+void problems_hide(struct problems *p, const char *secret);
 /* 0 when there is none, else -EINVAL; `ret` is initialised either way; p is empty afterwards. */
 int problems_finish(struct problems *p, struct plan_errors *ret);

@@ -40,7 +40,8 @@ static void move_nodes(struct ynode *node, const struct ysource *source, size_t 
     node->source = source;
     if (node->key)
         move_nodes(node->key, source, by);
-    yaml_for_each(child, node) move_nodes(child, source, by);
+    yaml_for_each (child, node)
+        move_nodes(child, source, by);
 }
 
 /* Collections and quoted texts are YAML; everything else is taken as it stands, so that `> 60%` and
@@ -86,8 +87,7 @@ static size_t segment_bytes(const struct ynode *at, const char *pattern, const c
     if (names_end_here(pattern))
         return strlen(path);
     if (at && at->kind == YAML_MAP)
-        yaml_for_each(child, at)
-        {
+        yaml_for_each (child, at) {
             size_t n = strlen(child->key->text);
             if (n > best && strncmp(path, child->key->text, n) == 0 && (!path[n] || path[n] == '.'))
                 best = n;
@@ -108,7 +108,9 @@ static void add_no_name(struct set *set, const struct ynode *map, const struct y
     char near[160];
     size_t n = 0;
     if (map)
-        yaml_for_each(child, map) if (n < NAMES_MAX) names[n++] = child->key->text;
+        yaml_for_each (child, map)
+            if (n < NAMES_MAX)
+                names[n++] = child->key->text;
     walk_nearest(at->text, names, n, near, sizeof near);
     problems_add(set->s->problems, at, "the plan has no \"%.80s\" here%s", at->text, near);
 }
@@ -211,6 +213,11 @@ void sources_set(struct sources *s, struct ynode *root, const char *const *sets,
         source->order = (int)(SOURCES_MAX + 1 + i);
         struct set set = {.s = s, .source = source};
         size_t eq = strcspn(sets[i], "=");
+        if (strncmp(sets[i], "include", eq) == 0 && eq == strlen("include")) {
+            problems_add(s->problems, place(&set, 0, ""),
+                         "files are included before overrides are read; write it into the plan");
+            continue;
+        }
         if (!sets[i][eq] || eq == 0) {
             problems_add(s->problems, place(&set, eq, ""),
                          "write PATH=VALUE, such as load.alerts.arrive.rate=50/s");

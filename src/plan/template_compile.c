@@ -173,11 +173,14 @@ static int parse_sum(struct compiler *c)
 
 static int parse_expression(struct compiler *c)
 {
+    struct template_step steps[TEMPLATE_STEPS];
     c->part->kind = PART_EXPR;
-    c->part->steps = arena_array(c->arena, TEMPLATE_STEPS, sizeof *c->part->steps);
+    c->part->steps = steps;
     c->stack = 0;
     c->depth = 0;
     int rc = parse_sum(c);
+    c->part->steps = arena_array(c->arena, c->part->steps_n, sizeof *steps);
+    memcpy(c->part->steps, steps, c->part->steps_n * sizeof *steps);
     if (rc == 0 && c->part->steps_n == 1 && c->part->steps[0].op == OP_ID)
         c->part->kind = PART_ID;
     return rc;
@@ -264,7 +267,7 @@ static int parse_choose(struct compiler *c)
     size_t n = 0;
     uint64_t sum = 0;
     part->kind = PART_CHOOSE;
-    part->words = arena_array(c->arena, TEMPLATE_WORDS_MAX, sizeof *part->words);
+    struct template_word words[TEMPLATE_WORDS_MAX];
     for (;;) {
         int64_t weight = 1;
         skip_space(c);
@@ -272,7 +275,7 @@ static int parse_choose(struct compiler *c)
             break;
         if (n == TEMPLATE_WORDS_MAX)
             return fail(c, c->p, "too many words: %d are the most", TEMPLATE_WORDS_MAX);
-        int rc = take_word(c, &part->words[n].text);
+        int rc = take_word(c, &words[n].text);
         if (rc == 0 && c->p < c->end && *c->p == ':') {
             c->p++;
             rc = take_int(c, "a weight", 0, 1000000000, &weight);
@@ -280,11 +283,13 @@ static int parse_choose(struct compiler *c)
         if (rc < 0)
             return rc;
         sum += (uint64_t)weight;
-        part->words[n++].until = sum;
+        words[n++].until = sum;
     }
     if (sum == 0)
         return fail(c, c->p, "choose needs words such as A:3 B:1, and a weight above 0");
     part->high = (int64_t)sum;
+    part->words = arena_array(c->arena, n, sizeof *words);
+    memcpy(part->words, words, n * sizeof *words);
     return 0;
 }
 

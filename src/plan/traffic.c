@@ -100,6 +100,8 @@ static const struct template *compile_part(struct walk *w, const struct ynode *n
     struct plan_load *l = w->object;
     struct template *t = NULL;
     struct err err = {0};
+    if (problems_full(w->problems))
+        return NULL;
     if (template_compile_for(&w->plan->arena, text, use, &l->vars, &t, &err) == 0)
         return t;
     problems_add_inside(w->problems, node, skip + offset_of(text, err.line, err.column), "%s",
@@ -136,8 +138,7 @@ static void read_vars(struct walk *w, const struct ynode *vars)
     struct plan_load *l = w->object;
     if (!vars || vars->kind != YAML_MAP || vars->count > TEMPLATE_VARS)
         return;
-    yaml_for_each(child, vars)
-    {
+    yaml_for_each (child, vars) {
         char use[96];
         if (child->kind != YAML_SCALAR)
             continue;
@@ -193,8 +194,7 @@ static bool check_json(struct walk *w, const struct ynode *node)
             ok = false;
         }
     }
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         if (child->key && strstr(child->key->text, "{{"))
             ok &= compile(w, child->key, "") != NULL;
         ok &= check_json(w, child);
@@ -229,8 +229,7 @@ static void read_choose(struct walk *w, const struct ynode *choose)
     struct plan_load *l = w->object;
     double sum = 0;
     l->variants = arena_array(&w->plan->arena, choose->count + 1, sizeof *l->variants);
-    yaml_for_each(child, choose)
-    {
+    yaml_for_each (child, choose) {
         char use[32];
         const struct ynode *body = body_of(child), *weight = yaml_get(child, "weight");
         struct plan_variant *v = &l->variants[l->variants_n];
@@ -284,8 +283,7 @@ static void read_headers(struct walk *w, const struct ynode *headers)
     size_t n = 0;
     if (!headers || headers->kind != YAML_MAP)
         return;
-    yaml_for_each(child, headers)
-    {
+    yaml_for_each (child, headers) {
         char use[128];
         const char *name = child->key->text;
         if (child->kind != YAML_SCALAR)
@@ -388,14 +386,13 @@ static void read_path(struct walk *w, const struct ynode *load)
     struct plan_load *l = w->object;
     if (!l->path_text)
         return;
-    yaml_for_each(child, load)
-    {
+    yaml_for_each (child, load) {
         const struct key *key = key_find("load.*", child->key->text);
         if (!key || key->type != KEY_URL || child->kind != YAML_SCALAR)
             continue;
-        const char *at = strstr(child->text, l->path_text[1] ? l->path_text + 1 : l->path_text);
-        size_t skip =
-            at && at > child->text && l->path_text[1] ? (size_t)(at - child->text) - 1 : 0;
+        /* http://authority is in front; a path without its first / got one */
+        size_t skip = 7 + strcspn(child->text + 7, "/?#");
+        skip -= child->text[skip] != '/';
         /* outside of {{...}} a path has no spaces and no fragment */
         bool inside = false;
         for (const char *p = l->path_text; *p; p++) {
@@ -449,8 +446,7 @@ void load_leave(struct walk *w, struct ynode *node)
 {
     struct plan_load *l = w->object;
     bool has_method = false;
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         const struct key *key = key_find("load.*", child->key->text);
         has_method |= key && key->type == KEY_URL;
     }

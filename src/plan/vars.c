@@ -24,6 +24,7 @@ struct scope {
     size_t n;
     const struct ynode *load;   /* inside a load: its node; unknown names are the template's */
     const struct ynode *values; /* while reading `vars`: the map */
+    bool open;                  /* what is read here is shown in reports: no secrets */
 };
 
 /* {{ name }} or {{"text"}} at p. Returns its length, 0 when it is something else. */
@@ -57,9 +58,9 @@ static const struct var *var_find(const struct scope *scope, struct str name)
 {
     const struct ynode *own = yaml_get(scope->load, "vars");
     if (own && own->kind == YAML_MAP)
-        yaml_for_each(
-            child, own) if (str_eq(str_of(child->key->text),
-                                   name)) return NULL; /* the load's own value hides the plan's */
+        yaml_for_each (child, own)
+            if (str_eq(str_of(child->key->text), name))
+                return NULL; /* the load's own value hides the plan's */
     for (size_t i = 0; i < scope->n; i++)
         if (str_eq(str_of(scope->vars[i].name), name))
             return &scope->vars[i];
@@ -115,6 +116,11 @@ static void expand(struct scope *scope, struct ynode *node)
             continue;
         }
         struct str now = var ? str_of(var->value) : name;
+        if (var && var->secret && scope->open)
+            problems_add_inside(scope->s->problems, node, (size_t)(open - node->text),
+                                "\"%s\" is a secret, and this is shown in reports; secrets go into "
+                                "texts under lab and load",
+                                var->name);
         buf_add(&text, p, (size_t)(open - p));
         buf_add(&keep, p, (size_t)(open - p));
         add_edit(scope, &end, (size_t)(open - node->text), n, now.n);
@@ -146,15 +152,39 @@ static void settle_null(struct ynode *node)
             node->text = "";
 }
 
+/* Names are shown everywhere, and must still differ after the replacement. */
+static void expand_key(struct scope *scope, const struct ynode *map, struct ynode *node)
+{
+    bool open = scope->open;
+    scope->open = true;
+    expand(scope, node->key);
+    scope->open = open;
+    for (const struct ynode *other = map->first; node->key->edits && other; other = other->next)
+        if (other != node && strcmp(other->key->text, node->key->text) == 0) {
+            problems_add(scope->s->problems, node->key, "duplicate key \"%.100s\"",
+                         node->key->text);
+            return;
+        }
+}
+
 static void expand_tree(struct scope *scope, struct ynode *node)
 {
-    if (node->key && strstr(node->key->text, "{{"))
-        expand(scope, node->key);
     if (node->kind == YAML_SCALAR) {
         settle_null(node);
         expand(scope, node);
     }
-    yaml_for_each(child, node) expand_tree(scope, child);
+    yaml_for_each (child, node) {
+        if (child->key && strstr(child->key->text, "{{"))
+            expand_key(scope, node, child);
+        expand_tree(scope, child);
+    }
+}
+
+static bool name_legal(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+    return n > 0 && !name[n] && !isdigit((unsigned char)name[0]) && name[0] != '-' &&
+           name[0] != '.';
 }
 
 /* --- declarations ----------------------------------------------------------------------------- */
@@ -168,8 +198,7 @@ static const char *text_of(const struct ynode *map, const char *key)
 /* What is not right must stay, so that the walk tells it. */
 static bool well_formed(const struct ynode *map)
 {
-    yaml_for_each(child, map)
-    {
+    yaml_for_each (child, map) {
         const char *key = child->key->text;
         bool known = strcmp(key, "env") == 0 || strcmp(key, "default") == 0 ||
                      (strcmp(key, "secret") == 0 && strcmp(child->text, "false") == 0);
@@ -210,6 +239,28 @@ static void declare_env(struct scope *scope, struct ynode **link, struct var *va
     *link = text;
 }
 
+static void expand_rest(struct scope *scope, struct ynode *root, const struct ynode *vars)
+{
+    yaml_for_each (child, root) {
+        const char *key = child->key->text;
+        bool load = strcmp(key, "load") == 0 && child->kind == YAML_MAP;
+        scope->open = !load && strcmp(key, "lab") != 0;
+        if (child == vars || strcmp(key, "include") == 0)
+            continue;
+        if (!load) {
+            expand_tree(scope, child);
+            continue;
+        }
+        yaml_for_each (one, child) {
+            if (strstr(one->key->text, "{{"))
+                expand_key(scope, child, one);
+            scope->load = one;
+            expand_tree(scope, one);
+            scope->load = NULL;
+        }
+    }
+}
+
 void sources_vars(struct sources *s, struct ynode *root)
 {
     struct scope *scope = xmalloc(sizeof *scope);
@@ -220,6 +271,11 @@ void sources_vars(struct sources *s, struct ynode *root)
         for (struct ynode **link = &vars->first; *link && scope->n < VARS_MAX;
              link = &(*link)->next) {
             struct var var = {(*link)->key->text, "", false};
+            if (!name_legal(var.name))
+                problems_add(
+                    s->problems, (*link)->key,
+                    "a variable's name is made of letters, digits, \"_\", \"-\" and \".\", and "
+                    "starts with a letter or \"_\"");
             if ((*link)->kind == YAML_SCALAR) {
                 expand_tree(scope, *link);
                 var.value = (*link)->text;
@@ -227,24 +283,12 @@ void sources_vars(struct sources *s, struct ynode *root)
             } else if ((*link)->kind == YAML_MAP) {
                 declare_env(scope, link, &var);
             }
+            if (var.secret)
+                problems_hide(s->problems, var.value);
             scope->vars[scope->n++] = var;
         }
         scope->values = NULL;
     }
-    yaml_for_each(child, root)
-    {
-        if (child == vars || strcmp(child->key->text, "include") == 0)
-            continue;
-        if (strcmp(child->key->text, "load") != 0 || child->kind != YAML_MAP) {
-            expand_tree(scope, child);
-            continue;
-        }
-        yaml_for_each(load, child)
-        {
-            scope->load = load;
-            expand_tree(scope, load);
-        }
-        scope->load = NULL;
-    }
+    expand_rest(scope, root, vars);
     free(scope);
 }

@@ -149,8 +149,7 @@ bool walk_strings(struct walk *w, const struct key *key, struct ynode *node, str
         return true;
     }
     bool ok = true;
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         if (child->kind != YAML_SCALAR || yaml_is_null(child)) {
             problems_add(w->problems, child, "\"%.80s\" needs a list of texts, not %s in it",
                          label(key, node),
@@ -168,8 +167,7 @@ static bool pairs_value(struct walk *w, const struct key *key, struct ynode *nod
     struct plan_kv *pairs = arena_array(&w->plan->arena, node->count, sizeof *pairs);
     size_t n = 0;
     bool ok = true;
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         if (child->kind != YAML_SCALAR) {
             problems_add(w->problems, child, "\"%.80s\" needs a text, not %s", child->key->text,
                          yaml_kind_name(child->kind));
@@ -235,7 +233,8 @@ static void add_refs(struct walk *w, const struct key *key, const struct ynode *
     if (node->kind == YAML_SCALAR)
         add_ref(w, one, node);
     else
-        yaml_for_each(child, node) add_ref(w, one, child);
+        yaml_for_each (child, node)
+            add_ref(w, one, child);
 }
 
 static bool regex_value(struct walk *w, const struct key *key, const struct ynode *node)
@@ -330,6 +329,10 @@ static void add_unknown(struct walk *w, const char *parent, const struct ynode *
     const char *names[NAMES_MAX];
     char near[160];
     size_t n = key_names(parent, names, NAMES_MAX);
+    if (problems_full(w->problems)) {
+        problems_add(w->problems, key, "unknown key");
+        return;
+    }
     walk_nearest(key->text, names, n, near, sizeof near);
     if (near[0])
         problems_add(w->problems, key, "unknown key \"%.80s\"%s", key->text, near);
@@ -346,8 +349,7 @@ static void add_unknown(struct walk *w, const char *parent, const struct ynode *
 /* Of a group's rows only one may stand in the map; the later one in the file is the mistake. */
 static void check_groups(struct walk *w, const char *pattern, struct ynode *map)
 {
-    yaml_for_each(child, map)
-    {
+    yaml_for_each (child, map) {
         const struct key *key = key_find(pattern, child->key->text);
         if (!key || !key->one_of)
             continue;
@@ -380,8 +382,7 @@ static void check_required(struct walk *w, const char *pattern, struct ynode *ma
 
 static void walk_map(struct walk *w, const char *pattern, struct ynode *node)
 {
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         if (key_find(pattern, child->key->text) && strcmp(child->key->text, "*") != 0)
             walk_node(w, pattern, child->key->text, child);
         else
@@ -438,8 +439,14 @@ static void walk_children(struct walk *w, const struct key *key, const char *pat
 {
     switch (key->type) {
     case KEY_MAP: walk_map(w, pattern, node); break;
-    case KEY_NAMED: yaml_for_each(child, node) walk_node(w, pattern, "*", child); break;
-    case KEY_LIST: yaml_for_each(child, node) walk_node(w, pattern, "[]", child); break;
+    case KEY_NAMED:
+        yaml_for_each (child, node)
+            walk_node(w, pattern, "*", child);
+        break;
+    case KEY_LIST:
+        yaml_for_each (child, node)
+            walk_node(w, pattern, "[]", child);
+        break;
     default: assert(!"a map or list");
     }
 }

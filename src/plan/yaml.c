@@ -83,8 +83,7 @@ static int check_duplicates(struct reader *r, const struct ynode *map)
         cap *= 2;
     struct ynode **table = xcalloc(cap, sizeof *table);
     int rc = 0;
-    yaml_for_each(child, map)
-    {
+    yaml_for_each (child, map) {
         uint32_t h = 2166136261u;
         for (const char *p = child->key->text; *p; p++)
             h = (h ^ (unsigned char)*p) * 16777619u;
@@ -180,8 +179,7 @@ static struct ynode *copy_tree(struct reader *r, const struct ynode *from)
     *to = *from;
     to->next = to->key = to->first = NULL;
     struct ynode **link = &to->first;
-    yaml_for_each(child, from)
-    {
+    yaml_for_each (child, from) {
         struct ynode *copy = copy_tree(r, child);
         if (!copy)
             return NULL;

@@ -8,7 +8,9 @@ struct ynode *yaml_get(const struct ynode *map, const char *key)
 {
     if (!map || map->kind != YAML_MAP)
         return NULL;
-    yaml_for_each(child, map) if (strcmp(child->key->text, key) == 0) return child;
+    yaml_for_each (child, map)
+        if (strcmp(child->key->text, key) == 0)
+            return child;
     return NULL;
 }
 

@@ -302,8 +302,7 @@ static void try_key(struct cases *c, const struct key *key, const struct ynode *
 
 static void walk_cases(struct cases *c, const char *pattern, const struct ynode *node)
 {
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         char path[128];
         const char *name = node->kind == YAML_SEQ ? "[]" : child->key->text;
         const struct key *key = key_find(pattern, name);
@@ -411,8 +410,7 @@ static const json_t *schema_of(const json_t *schema, const char *name, bool list
 static int find_in_schema(const json_t *schema, const struct ynode *node, const char *pattern)
 {
     int n = 0;
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         char path[128];
         const char *name = node->kind == YAML_SEQ ? "[]" : child->key->text;
         const struct key *key = key_find(pattern, name);

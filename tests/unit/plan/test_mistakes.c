@@ -127,6 +127,15 @@ TEST(what_cannot_stand_together)
                  3, 55, "status 429 is both");
 }
 
+TEST(moments_that_mean_nothing)
+{
+    expect_error(GET "checks: [{recovers: {load: l, within: 1s}}]\n", 5, 10, "the storm has none");
+    expect_error(STORM "checks: [{nothing lost: l, always: run, within: 1s}]\n", 6, 41,
+                 "goes with \"during\"");
+    expect_error(STORM "checks: [{recovers: {load: l, within: 1s}, within: 1s}]\n", 6, 44,
+                 "stands inside it");
+}
+
 TEST(names_that_point_somewhere)
 {
     expect_error(HEAD "lab: {services: {web: {run: x, needs: [dd]}, db: {run: y}}}\n", 3, 40,

@@ -85,6 +85,7 @@ TEST(mistakes_in_overrides)
     expect_set_error("name", 5, "PATH=VALUE");
     expect_set_error("=x", 1, "PATH=VALUE");
     expect_set_error("name=\xff", 6, "UTF-8");
+    expect_set_error("include=x", 1, "before overrides");
     expect_set_error("nmae=x", 1, "did you mean \"name\"");
     expect_set_error("load.alerts.get=http://nobody/", 24, "neither a service");
 }
@@ -152,8 +153,29 @@ TEST(a_secret_stays_out_of_the_resolved_text)
     loaded_done(&l);
 }
 
+TEST(a_secret_is_never_shown)
+{
+    setenv("SQUALL_TEST_TOKEN", "hush-4711", 1);
+    struct loaded l = load_text(
+        HEAD "vars: {token: {env: SQUALL_TEST_TOKEN, secret: true}}\n"
+             "lab: {services: {web: {run: x, limits: {nofile: \"{{token}}\"}, user: nobody}}}\n");
+    ASSERT_CONTAINS(buf_str(&l.errors.text), "needs a whole number, not \"***\"");
+    loaded_done(&l);
+    expect_error(HEAD "vars: {token: {env: SQUALL_TEST_TOKEN, secret: true}}\n"
+                      "about: \"a {{token}}\"\n",
+                 4, 11, "is a secret");
+    expect_error(
+        HEAD "vars: {token: {env: SQUALL_TEST_TOKEN, secret: true}}\n"
+             "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, json: {\"{{token}}\": 1}}}\n",
+        4, 62, "is a secret");
+    unsetenv("SQUALL_TEST_TOKEN");
+}
+
 TEST(mistakes_in_variables)
 {
+    expect_error(HEAD "vars: {\"a b\": x}\n", 3, 8, "a variable's name");
+    expect_error(HEAD "vars: {n: web}\nlab: {services: {web: {run: x}, \"{{n}}\": {run: y}}}\n", 4,
+                 33, "duplicate key \"web\"");
     expect_error(HEAD "vars: {defects: x}\nabout: \"a {{defect}}\"\n", 4, 11,
                  "unknown variable \"defect\", did you mean \"defects\"?");
     expect_error(HEAD "about: a {{b}}\n", 3, 10, "declare it");
