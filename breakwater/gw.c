@@ -73,7 +73,6 @@ static const char *const reject_names[REJECT_REASONS] = {
     [REJECT_INVALID] = "invalid",       [REJECT_TOO_LARGE] = "too_large",
     [REJECT_MEDIA_TYPE] = "media_type", [REJECT_QUEUE_FULL] = "queue_full",
     [REJECT_UNSAFE] = "not_safe",       [REJECT_REFUSED] = "refused_by_kubernetes",
-    [REJECT_STOPPING] = "stopping",
 };
 
 struct gw_metrics gwm;

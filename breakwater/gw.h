@@ -60,7 +60,6 @@ enum reject_reason {
     REJECT_QUEUE_FULL,
     REJECT_UNSAFE,
     REJECT_REFUSED,
-    REJECT_STOPPING,
     REJECT_REASONS
 };
 
