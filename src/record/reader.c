@@ -29,9 +29,13 @@ static void meta_value(struct scan *d, struct arena *a, struct reader_meta *ret)
     const struct {
         const char *key;
         const char **to;
-    } texts[] = {{"run_id", &ret->run_id},       {"squall_version", &ret->squall_version},
-                 {"machine", &ret->machine},     {"tier", &ret->tier},
-                 {"plan_name", &ret->plan_name}, {"how", &ret->how}};
+    } texts[] = {{"run_id", &ret->run_id},
+                 {"squall_version", &ret->squall_version},
+                 {"machine", &ret->machine},
+                 {"tier", &ret->tier},
+                 {"plan_name", &ret->plan_name},
+                 {"plan_file", &ret->plan_file},
+                 {"how", &ret->how}};
     const struct {
         const char *key;
         int64_t *to;
@@ -74,7 +78,8 @@ int reader_meta(struct record *r, struct arena *a, struct reader_meta *ret)
                             .squall_version = "",
                             .machine = "",
                             .tier = "",
-                            .plan_name = ""};
+                            .plan_name = "",
+                            .plan_file = ""};
     struct scan d;
     scan_open(&d, r, "meta", "SELECT key, value FROM meta", NULL, 0);
     while (scan_next(&d))

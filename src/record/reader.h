@@ -26,7 +26,7 @@ struct reader_window {
 struct reader_meta {
     int schema;
     const char *run_id, *squall_version, *machine, *tier; /* "" when not given */
-    const char *plan_name;
+    const char *plan_name, *plan_file;                    /* plan_file: its path as it was given */
     uint64_t seed;
     int64_t started_wall_ns;
     const char *how;  /* done, interrupted, aborted; NULL: cut off, the writer was killed */

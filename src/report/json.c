@@ -72,7 +72,7 @@ static void run_part(struct json *j, const struct gather_run *run,
     json_object(j);
     key_str(j, "name", run->meta.plan_name);
     key_str(j, "about", checks->plan ? checks->plan->about : NULL);
-    key_str(j, "file", checks->plan ? checks->plan->file : NULL);
+    key_str(j, "file", run->meta.plan_file);
     json_end_object(j);
 }
 
@@ -95,8 +95,6 @@ static void check_part(struct json *j, const struct check_result *c)
         json_str(j, c->details[i]);
     json_end_array(j);
     key_int(j, "details_all", (int64_t)c->details_all);
-    key_str(j, "file", c->plan ? c->plan->pos.file : NULL);
-    key_int(j, "line", c->plan ? c->plan->pos.line : 0);
     json_end_object(j);
 }
 

@@ -54,15 +54,13 @@ static void properties(struct buf *out, const struct gather_run *run)
     buf_add_str(out, "    </properties>\n");
 }
 
-static void case_open(struct buf *out, const struct gather_run *run, const struct plan *plan,
-                      const char *name, int twin)
+static void case_open(struct buf *out, const struct gather_run *run, const char *name, int twin)
 {
     char *unique CLEANUP(free_p) = twin > 1 ? xasprintf("%s (%d)", name, twin) : xstrdup(name);
     buf_add_str(out, "    <testcase");
     attribute(out, "classname", run->meta.plan_name);
     attribute(out, "name", unique);
-    if (plan && plan->file)
-        attribute(out, "file", plan->file);
+    attribute(out, "file", run->meta.plan_file);
     buf_add_str(out, " time=\"0\"");
 }
 
@@ -100,7 +98,7 @@ static void check_case(struct buf *out, const struct gather_run *run,
     int twin = 1 + (strcmp(c->name, RUN_CASE) == 0);
     for (size_t k = 0; k < i; k++)
         twin += strcmp(checks->v[k].name, c->name) == 0;
-    case_open(out, run, checks->plan, c->name, twin);
+    case_open(out, run, c->name, twin);
     if (c->verdict == VERDICT_PASS) {
         buf_add_str(out, "/>\n");
         return;
@@ -108,9 +106,6 @@ static void check_case(struct buf *out, const struct gather_run *run,
     problem_open(out, element, c->verdict == VERDICT_FAIL ? c->kind : "inconclusive", reason);
     line(out, "value: ", c->value);
     line(out, "limit: ", c->limit);
-    if (c->plan && c->plan->pos.file)
-        buf_add_str(out, "check: "), text(out, c->plan->pos.file),
-            buf_printf(out, ":%d\n", c->plan->pos.line);
     for (size_t k = 0; k < c->details_n; k++)
         line(out, "- ", c->details[k]);
     if (c->details_all > c->details_n)
@@ -124,7 +119,7 @@ static void run_case(struct buf *out, const struct gather_run *run,
     const char *problem = verdict_run_problem(run->meta.how);
     if (!problem && checks->n == 0)
         problem = "the plan has no checks: nothing was proved";
-    case_open(out, run, checks->plan, RUN_CASE, 1);
+    case_open(out, run, RUN_CASE, 1);
     *ret_error = problem != NULL;
     if (!problem) {
         buf_add_str(out, "/>\n");

@@ -56,7 +56,7 @@ static void check_row(struct buf *out, const struct check_result *c)
 
 static void check_details(struct buf *out, const struct check_result *c)
 {
-    if (c->details_n == 0)
+    if (c->details_n == 0 || c->verdict == VERDICT_PASS)
         return;
     buf_add_str(out, "\n<details><summary>");
     escape_xml(out, c->name, strlen(c->name));

@@ -62,7 +62,8 @@ static void fault_lines(struct pen *p, const struct gather_fault *f)
     labelled(p, "asked", f->asked);
     labelled(p, "measured", f->measured[0] ? f->measured : "nothing");
     labelled(p, "undone", f->undone);
-    labelled(p, "why", f->text);
+    if (state_style(f->state) == PEN_BAD)
+        labelled(p, "why", f->text);
 }
 
 static void event_line(struct pen *p, const struct gather_event *e)
