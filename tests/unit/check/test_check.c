@@ -312,6 +312,7 @@ TEST(errors_counts_what_was_not_accepted)
     ASSERT_VERDICT(r + 4, VERDICT_INCONCLUSIVE);
     ASSERT_VERDICT(r + 5, VERDICT_FAIL);
     ASSERT_STREQ(r[5].limit, "never share > 60%");
+    ASSERT_NEAR(r[5].margin, -(0.875 - 0.6) / 0.6, 1e-9);
     stage_done(&st);
 }
 
@@ -332,9 +333,24 @@ TEST(unsent_requests_make_errors_inconclusive_unless_it_fails_anyway)
         stage_feed(&st, 1, 0, 4950, 50, 10, FATE_ACCEPTED);
         stage_feed(&st, 1, 5000, 5000 + rows[i].failed, 1, 10, FATE_FAILED);
         stage_feed(&st, 1, 6000, 6000 + rows[i].unsent, 1, 10, FATE_UNSENT);
-        ASSERT_VERDICT(stage_judge(&st), rows[i].want);
+        const struct check_result *r = stage_judge(&st);
+        ASSERT_VERDICT(r, rows[i].want);
+        ASSERT_NEAR(r->value_num, rows[i].failed / (99.0 + rows[i].failed), 1e-12);
         stage_done(&st);
     }
+}
+
+/* What is wanted here are refusals: the unsent ones might all have been refused. */
+TEST(unsent_requests_could_also_be_what_is_wanted)
+{
+    struct stage st;
+    stage_init(&st);
+    stage_check(&st, "errors", errors_check("baseline", PLAN_GT, 0.6, "> 60%"));
+    stage_open_sound(&st);
+    stage_feed(&st, 1, 0, 1000, 50, 10, FATE_ACCEPTED);
+    stage_feed(&st, 1, 6000, 6100, 1, 10, FATE_UNSENT);
+    ASSERT_VERDICT(stage_judge(&st), VERDICT_INCONCLUSIVE);
+    stage_done(&st);
 }
 
 TEST(eventually_asks_each_second_and_within_cuts)

@@ -69,6 +69,37 @@ TEST(flapping_is_not_steady)
     stage_done(&st);
 }
 
+/* The last moments before the end show nothing. */
+TEST(half_a_second_is_not_steady)
+{
+    struct stage st;
+    begin(&st);
+    limits[1].value = 11.8e9;
+    stage_open_sound(&st);
+    baseline(&st);
+    stage_feed(&st, 1, 18000, 29500, 50, 10, FATE_REFUSED);
+    stage_feed(&st, 1, 29500, 30000, 50, 10, FATE_ACCEPTED);
+    const struct check_result *r = stage_judge(&st);
+    limits[1].value = 8e9;
+    ASSERT_VERDICT(r, VERDICT_FAIL);
+    ASSERT_CONTAINS(r->value, "no steady state");
+    stage_done(&st);
+}
+
+TEST(the_steady_state_begins_with_an_accepted_request)
+{
+    struct stage st;
+    begin(&st);
+    stage_open_sound(&st);
+    baseline(&st);
+    stage_feed(&st, 1, 18000, 18010, 10, 10, FATE_REFUSED); /* less than 1 % of what follows */
+    stage_feed(&st, 1, 18010, 30000, 10, 10, FATE_ACCEPTED);
+    const struct check_result *r = stage_judge(&st);
+    ASSERT_VERDICT(r, VERDICT_PASS);
+    ASSERT_CONTAINS(r->value, "steady after 10.0ms");
+    stage_done(&st);
+}
+
 TEST(too_late_fails)
 {
     struct stage st;

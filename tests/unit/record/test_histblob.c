@@ -48,7 +48,7 @@ TEST(malformed_blobs_are_refused)
     } bad[] = {
         {"cut after the index", STR("\x01")},
         {"cut in a number", STR("\x81")},
-        {"a step of zero", STR("\x00\x01")},
+        {"a step of zero", STR("\x01\x01\x00\x01")},
         {"a count of zero", STR("\x01\x00")},
         {"past the last bucket", STR("\xff\xff\xff\x7f\x01")},
         {"above max", STR("\x7f\x01")},

@@ -165,6 +165,15 @@ TEST(a_sound_file_reads_whole)
     scene_done(&s);
 }
 
+TEST(a_missing_table_is_found_when_opening)
+{
+    struct scene s;
+    make(&s);
+    change(&s, "DROP TABLE samples");
+    refused(&s, "tables are missing");
+    scene_done(&s);
+}
+
 /* Each change leaves a database that SQLite likes; the reader must find it when opening or reading.
  */
 TEST(changed_files_are_found_out)
