@@ -47,6 +47,14 @@ void walk_host_name(struct walk *w, const struct ynode *key);
 const char *walk_nearest(const char *wrong, const char *const *names, size_t n, char *buf,
                          size_t cap); /* ", did you mean "x"?" or "" */
 
+/* values.c: reads one value that is no container into w->object; false, and a problem, when it is
+ * not of its type. Some types are only checked here and read by a hook or when the owner is left.
+ */
+bool walk_value(struct walk *w, const struct key *key, struct ynode *node);
+void walk_store_number(const struct key *key, const struct key_value *value, void *object);
+void walk_wrong_type(struct walk *w, const struct key *key, const struct ynode *node);
+const char *walk_label(const struct key *key, const struct ynode *node);
+
 /* service.c, traffic.c, storm.c, checks.c: owners and hooks, named in the tables */
 void *service_enter(struct walk *w, struct ynode *node);
 void service_leave(struct walk *w, struct ynode *node);
@@ -54,6 +62,11 @@ key_hook service_run, service_ready, service_file, service_metrics;
 void *load_enter(struct walk *w, struct ynode *node);
 void load_leave(struct walk *w, struct ynode *node);
 key_hook load_url;
+/* traffic.c: compiles `text`, which is the node's text from `skip` on, for the load being read;
+ * NULL, and a problem, when it is wrong. body.c: json, body, choose. */
+const struct template *load_template(struct walk *w, const struct ynode *node, size_t skip,
+                                     const char *text, const char *use);
+void load_bodies(struct walk *w, const struct ynode *load);
 void *phase_enter(struct walk *w, struct ynode *node);
 void phase_leave(struct walk *w, struct ynode *node);
 key_hook phase_kind;

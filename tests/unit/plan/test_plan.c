@@ -309,6 +309,39 @@ TEST(loads_have_their_models_and_defaults)
     loaded_done(&l);
 }
 
+TEST(limits_are_read_with_their_units)
+{
+    static const struct {
+        const char *check;
+        enum plan_op op;
+        double value;
+    } rows[] = {
+        {"latency: {load: l, p99: < 250ms}", PLAN_LT, 250e6},
+        {"latency: {load: l, max: <=1m30s}", PLAN_LE, 90e9},
+        {"latency: {load: l, mean: \">  1us\"}", PLAN_GT, 1e3},
+        {"errors: {load: l, share: \">= 0.5\"}", PLAN_GE, 0.5},
+        {"errors: {load: l, share: < 2.5%}", PLAN_LT, 0.025},
+        {"errors: {load: l, count: == 3}", PLAN_EQ, 3},
+        {"metric: {service: s, series: x, value: = -1.5}", PLAN_EQ, -1.5},
+        {"metric: {service: s, series: x, value: \"!= 1e3\"}", PLAN_NE, 1000},
+        {"recovers: {load: l, within: 2s}", PLAN_LE, 2e9},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 HEAD "lab: {services: {s: {run: x}}}\n"
+                      "load: {l: {get: http://s/, arrive: {rate: 1}}}\n"
+                      "storm: [{manifest: x}]\nchecks: [{%s}]\n",
+                 rows[i].check);
+        struct loaded l = load_good(text);
+        const struct plan_check *c = &l.plan->checks[0];
+        ASSERT_EQ(c->limits_n, 1);
+        ASSERT_EQ(c->limits[0].op, rows[i].op);
+        ASSERT_NEAR(c->limits[0].value, rows[i].value, 1e-9);
+        loaded_done(&l);
+    }
+}
+
 TEST(comparisons)
 {
     ASSERT(plan_compare(PLAN_LT, 1, 2) && !plan_compare(PLAN_LT, 2, 2));
