@@ -304,6 +304,8 @@ static int run_plan(struct run *run, struct err *err)
     describe_machine(run);
     name_run(run);
     run->live = live_open(STDOUT_FILENO, run->start_ns, run->options.quiet);
+    if (run->options.no_color)
+        live_no_colour(run->live);
     int status = EXIT_TARGET;
     if (open_all(run, err) == 0) {
         greet(run);
