@@ -32,6 +32,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT_S = 900
 SETTLE_S = 5.0  # a process that was told to end may take so long
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS, MS_PRIVATE_REC = 0x20000, 0x44000
 
 
 class Tally:
@@ -212,11 +213,10 @@ class Scenario:
 
     def __init__(self, name, command, limit_s, tally):
         self.name, self.command, self.limit_s, self.tally = name, command, limit_s, tally
-        self.lines, self.case, self.timed_out = [], "", False
-        self.case_start = time.monotonic()
+        self.lines, self.case, self.case_start, self.timed_out = [], "", 0, False
 
     def run(self):
-        start = time.monotonic()
+        start = self.case_start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="sq-") as folder:
             os.chmod(folder, 0o755)
             before = machine_state(folder)
@@ -309,6 +309,14 @@ def run_scenarios(build, names, tally):
             scenario.run()
 
 
+def stand_apart():
+    """Orphans of the tests become ours; as root, mounts of the tests are seen by us alone and go with us."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if os.geteuid() == 0 and libc.unshare(CLONE_NEWNS) == 0:
+        libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_PRIVATE_REC), None)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
@@ -318,7 +326,7 @@ def main():
     parser.add_argument("--scenario", action="store_true", help="scenarios only")
     options = parser.parse_intermixed_args()
     build, tally = os.path.abspath(options.build), Tally()
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    stand_apart()
     if not options.scenario and not options.names:
         run_unit(build, options.match, tally)
     if not options.unit:
