@@ -25,8 +25,8 @@ static double quantile_of(const char *what)
     double v = strtod(what + 1, &end);
     if (*end)
         return NAN;
-    for (; v > 100; v /= 10)
-        continue;
+    while (v > 100)
+        v /= 10;
     return v / 100;
 }
 

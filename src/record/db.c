@@ -16,11 +16,11 @@ static const char *const stmt_sql[] = {
     [DB_LOAD_END] =
         "INSERT OR REPLACE INTO load_ends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DB_HIST_PUT] = "INSERT OR REPLACE INTO histograms VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [DB_HIST_GET] = "SELECT min_ns, max_ns, sum_ns, buckets FROM histograms "
-                    "WHERE load = ? AND scope = ? AND at = ?",
+    [DB_HIST_GET] = ("SELECT min_ns, max_ns, sum_ns, buckets FROM histograms "
+                     "WHERE load = ? AND scope = ? AND at = ?"),
     [DB_COUNTS_PUT] = "INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [DB_COUNTS_GET] = "SELECT accepted, refused, failed, unknown, unsent FROM counts "
-                      "WHERE load = ? AND scope = ? AND at = ?",
+    [DB_COUNTS_GET] = ("SELECT accepted, refused, failed, unknown, unsent FROM counts "
+                       "WHERE load = ? AND scope = ? AND at = ?"),
     [DB_SERIES] = "INSERT INTO series VALUES (?, ?, ?)",
     [DB_SERIES_LABEL] = "INSERT INTO series_labels VALUES (?, ?, ?)",
     [DB_SAMPLE] = "INSERT INTO samples VALUES (?, ?, ?)",
