@@ -24,18 +24,17 @@
 
 static const char *const temp_dirs[] = {"/tmp", "/var/tmp", "/run", "/dev/shm"};
 
-/* Length of `dir` when path lies strictly below it, else 0. */
+/* Length of `dir`, resolved as path is, when path lies strictly below it, else 0. */
 static size_t below(const char *path, const char *dir)
 {
-    size_t n = strlen(dir);
-    while (n > 1 && dir[n - 1] == '/')
-        n--;
-    return n > 1 && strncmp(path, dir, n) == 0 && path[n] == '/' && path[n + 1] ? n : 0;
+    char full[PATH_MAX];
+    size_t n = realpath(dir, full) ? strlen(full) : 0;
+    return n > 1 && strncmp(path, full, n) == 0 && path[n] == '/' && path[n + 1] ? n : 0;
 }
 
 static size_t allowed_prefix(const char *state_dir, const char *path)
 {
-    const char *name = strrchr(path, '/') + 1, *runtime = getenv("TMPDIR");
+    const char *name = strrchr(path, '/') + 1, *temp = getenv("TMPDIR");
     size_t n = state_dir ? below(path, state_dir) : 0;
     if (n)
         return n;
@@ -43,7 +42,7 @@ static size_t allowed_prefix(const char *state_dir, const char *path)
         return 0;
     for (size_t i = 0; i < ARRAY_SIZE(temp_dirs) && n == 0; i++)
         n = below(path, temp_dirs[i]);
-    return n || !runtime || runtime[0] != '/' ? n : below(path, runtime);
+    return n || !temp || temp[0] != '/' ? n : below(path, temp);
 }
 
 int action_dir_entry(struct journal_entry *e, const char *state_dir, const char *path)

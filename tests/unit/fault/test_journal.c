@@ -661,3 +661,21 @@ TEST(records_of_a_wrong_size_or_range_are_dropped)
     ASSERT_EQ(relay_receive_command(pair[1], &got), -EPIPE);
     close(pair[1]);
 }
+
+TEST(a_folder_for_temporary_files_may_be_a_link)
+{
+    struct place p;
+    char link[160], real[160], dir[240];
+    open_place(&p);
+    snprintf(real, sizeof real, "%s/real", p.dir);
+    snprintf(link, sizeof link, "%s/temp", p.dir);
+    ASSERT_OK(mkdir(real, 0700));
+    ASSERT_OK(symlink(real, link));
+    ASSERT_OK(setenv("TMPDIR", link, 1));
+    snprintf(dir, sizeof dir, "%s/squall-run", link);
+    int slot = note_dir(&p, dir);
+    unsetenv("TMPDIR");
+    ASSERT(slot >= 0);
+    ASSERT_CONTAINS(p.j.slots[slot].entry.path, "/real/squall-run");
+    close_place(&p);
+}

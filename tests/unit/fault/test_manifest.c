@@ -381,6 +381,11 @@ TEST(random_max_percent_may_take_none_and_may_take_the_most)
     ASSERT(seen[0] > 0 && seen[0] < 40); /* one in 61 */
     ASSERT(seen[1] > 130 && seen[2] > 130 && seen[3] > 130);
     ASSERT_EQ(seen[4] + seen[5], 0);
+    /* 0 and the value itself are both among the draws */
+    memset(seen, 0, sizeof seen);
+    for (uint64_t seed = 0; seed < 200; seed++)
+        seen[count(picked("{}", "random-max-percent\n  value: '1'", seed))]++;
+    ASSERT(seen[0] > 60 && seen[1] > 60);
 }
 
 TEST(every_target_has_its_chance_and_the_seed_decides)
