@@ -112,15 +112,23 @@ struct ynode *sources_parse(struct sources *s, const char *name, struct str text
 /* Keys that `over` does not have come from `under`; maps on both sides are merged. */
 static void merge(struct ynode *over, struct ynode *under)
 {
-    struct ynode *next;
+    struct ynode **own = yaml_sorted(over), *next, **end = &over->first;
+    size_t n = over->count;
+    while (*end)
+        end = &(*end)->next;
     for (struct ynode *child = under->first; child; child = next) {
         next = child->next;
-        struct ynode *own = yaml_get(over, child->key->text);
-        if (!own)
-            node_append(over, child->key, child);
-        else if (own->kind == YAML_MAP && child->kind == YAML_MAP)
-            merge(own, child);
+        struct ynode *same = yaml_search(own, n, child->key->text);
+        if (!same) {
+            child->next = NULL;
+            *end = child;
+            end = &child->next;
+            over->count++;
+        } else if (same->kind == YAML_MAP && child->kind == YAML_MAP) {
+            merge(same, child);
+        }
     }
+    free(own);
 }
 
 static struct ynode *load_file(struct sources *s, const char *path, const struct ynode *at);

@@ -79,7 +79,7 @@ static void add_unknown(struct scope *scope, const struct ynode *node, size_t of
                             "variable \"%s\" is declared below; move it up", wrong);
         return;
     }
-    for (size_t i = 0; i < scope->n; i++)
+    for (size_t i = 0; i < scope->n && !problems_full(scope->s->problems); i++)
         names[n++] = scope->vars[i].name;
     walk_nearest(wrong, names, n, near, sizeof near);
     problems_add_inside(scope->s->problems, node, offset, "unknown variable \"%s\"%s", wrong,
@@ -152,19 +152,27 @@ static void settle_null(struct ynode *node)
             node->text = "";
 }
 
-/* Names are shown everywhere, and must still differ after the replacement. */
-static void expand_key(struct scope *scope, const struct ynode *map, struct ynode *node)
+/* Names are shown everywhere: no secrets. */
+static bool expand_key(struct scope *scope, struct ynode *key)
 {
     bool open = scope->open;
+    if (!strstr(key->text, "{{"))
+        return false;
     scope->open = true;
-    expand(scope, node->key);
+    expand(scope, key);
     scope->open = open;
-    for (const struct ynode *other = map->first; node->key->edits && other; other = other->next)
-        if (other != node && strcmp(other->key->text, node->key->text) == 0) {
-            problems_add(scope->s->problems, node->key, "duplicate key \"%.100s\"",
-                         node->key->text);
-            return;
-        }
+    return key->edits != NULL;
+}
+
+/* After replacements the keys of a map must still differ. */
+static void check_keys(struct scope *scope, const struct ynode *map)
+{
+    struct ynode **sorted = yaml_sorted(map);
+    for (size_t i = 1; i < map->count; i++)
+        if (strcmp(sorted[i - 1]->key->text, sorted[i]->key->text) == 0)
+            problems_add(scope->s->problems, sorted[i]->key, "duplicate key \"%.100s\"",
+                         sorted[i]->key->text);
+    free(sorted);
 }
 
 static void expand_tree(struct scope *scope, struct ynode *node)
@@ -173,11 +181,14 @@ static void expand_tree(struct scope *scope, struct ynode *node)
         settle_null(node);
         expand(scope, node);
     }
+    bool changed = false;
     yaml_for_each (child, node) {
-        if (child->key && strstr(child->key->text, "{{"))
-            expand_key(scope, node, child);
+        if (child->key)
+            changed |= expand_key(scope, child->key);
         expand_tree(scope, child);
     }
+    if (changed)
+        check_keys(scope, node);
 }
 
 static bool name_legal(const char *name)
@@ -251,13 +262,15 @@ static void expand_rest(struct scope *scope, struct ynode *root, const struct yn
             expand_tree(scope, child);
             continue;
         }
+        bool changed = false;
         yaml_for_each (one, child) {
-            if (strstr(one->key->text, "{{"))
-                expand_key(scope, child, one);
+            changed |= expand_key(scope, one->key);
             scope->load = one;
             expand_tree(scope, one);
             scope->load = NULL;
         }
+        if (changed)
+            check_keys(scope, child);
     }
 }
 

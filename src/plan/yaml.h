@@ -83,8 +83,12 @@ int yaml_read_within(struct arena *a, const char *name, struct str text,
 int yaml_check_text(const struct ysource *source, struct err *err);
 
 struct ynode *yaml_get(const struct ynode *map, const char *key); /* NULL: no map, or no such key */
-bool yaml_is_null(const struct ynode *node);                      /* plain and empty, ~ or null */
-const char *yaml_kind_name(enum ykind kind);                      /* "a text", "a map", "a list" */
+/* A map's values by key, equal keys in the order they came; for work on big maps. Freed by the
+ * caller. */
+struct ynode **yaml_sorted(const struct ynode *map);
+struct ynode *yaml_search(struct ynode *const *sorted, size_t n, const char *key);
+bool yaml_is_null(const struct ynode *node); /* plain and empty, ~ or null */
+const char *yaml_kind_name(enum ykind kind); /* "a text", "a map", "a list" */
 
 /* Where byte `offset` of a scalar's text stands in its source: exact for one-line scalars and block
  * scalars, through replacements, escapes and folded lines. */

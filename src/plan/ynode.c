@@ -1,6 +1,7 @@
 /* What can be asked of a node once it was read. */
 #include <assert.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "plan/yaml.h"
 
@@ -11,6 +12,42 @@ struct ynode *yaml_get(const struct ynode *map, const char *key)
     yaml_for_each (child, map)
         if (strcmp(child->key->text, key) == 0)
             return child;
+    return NULL;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct ynode *x = *(struct ynode *const *)a, *y = *(struct ynode *const *)b;
+    int order = strcmp(x->key->text, y->key->text);
+    if (order != 0)
+        return order;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+struct ynode **yaml_sorted(const struct ynode *map)
+{
+    struct ynode **v = xcalloc(map->count, sizeof(struct ynode *));
+    size_t n = 0;
+    yaml_for_each (child, map)
+        v[n++] = child;
+    assert(n == map->count);
+    if (n)
+        qsort(v, n, sizeof(struct ynode *), by_key);
+    return v;
+}
+
+struct ynode *yaml_search(struct ynode *const *sorted, size_t n, const char *key)
+{
+    for (size_t low = 0; low < n;) {
+        size_t middle = low + (n - low) / 2;
+        int order = strcmp(key, sorted[middle]->key->text);
+        if (order == 0)
+            return sorted[middle];
+        if (order < 0)
+            n = middle;
+        else
+            low = middle + 1;
+    }
     return NULL;
 }
 

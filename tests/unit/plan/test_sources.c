@@ -251,6 +251,24 @@ TEST(includes_lie_below)
     loaded_done(&l);
 }
 
+/* Work on big maps must not grow with the square of their keys: this would take minutes. */
+TEST(big_maps_merge_fast)
+{
+    struct buf b = {0}, top = {0};
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&b, "a-rather-long-name-of-a-key-%d: 1\n", i);
+    put("big.yaml", b.p);
+    buf_add_str(&top, HEAD "include: big.yaml\n");
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&top, "another-rather-long-name-%d: 1\n", i);
+    struct loaded l = load_text(top.p);
+    ASSERT_EQ(l.errors.n, 50);
+    ASSERT_CONTAINS(buf_str(&l.errors.text), "... and 39950 more");
+    loaded_done(&l);
+    buf_done(&b);
+    buf_done(&top);
+}
+
 static void expect_in_file(const char *text, const char *file, int line, int column,
                            const char *message)
 {
