@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "load/load_impl.h"
+#include "load/serve.h"
 #include "load/worker.h"
 
 /* Edge-triggered, so that a connection that was read is not polled once more for nothing; each
@@ -85,9 +86,9 @@ static void fail(struct worker *w, struct conn *c, enum fate fate, enum fate_rea
     c->row = NULL;
     row->answer_bytes = clamp_u32(c->answer_bytes);
     row->status = c->http ? (uint16_t)c->http->status : 0;
-    worker_close_row(w, row, fate, reason, at_ns);
+    serve_close_row(w, row, fate, reason, at_ns);
     conn_close(w, c);
-    worker_serve_soon(w);
+    serve_soon(w);
 }
 
 /* The connection ended under a request. Before its first byte it was never sent: a connection that
@@ -102,8 +103,8 @@ static void lost(struct worker *w, struct conn *c, enum fate_reason reason)
         struct ledger_row *row = c->row;
         c->row = NULL;
         conn_close(w, c);
-        worker_requeue(w, row);
-        worker_serve_soon(w);
+        serve_requeue(w, row);
+        serve_soon(w);
     }
 }
 
@@ -155,13 +156,13 @@ static void connected(struct worker *w, struct conn *c)
         code = -io_change(&w->loop, &c->io, EVENTS_OPEN);
     if (code != 0) {
         conn_close(w, c);
-        worker_connect_failed(w, connect_reason(-code), now_ns);
+        serve_connect_failed(w, connect_reason(-code), now_ns);
     } else {
         count_add(&w->counts.connects, 1);
         w->rest_ns = 0;
         set_state(w, c, CONN_IDLE);
     }
-    worker_serve(w, now_ns);
+    serve_now(w, now_ns);
 }
 
 int conn_open(struct worker *w, struct conn *c, int64_t now_ns)
@@ -183,7 +184,7 @@ int conn_open(struct worker *w, struct conn *c, int64_t now_ns)
     c->reused = c->broken = c->peer_closed = false;
     c->since_ns = now_ns;
     set_state(w, c, CONN_CONNECTING);
-    worker_expires(w, now_ns + w->plan->connect_timeout_ns);
+    serve_expires(w, now_ns + w->plan->connect_timeout_ns);
     return 0;
 }
 
@@ -228,7 +229,7 @@ void conn_send(struct worker *w, struct conn *c, struct ledger_row *row, int64_t
     c->out_n = request.n;
     c->out_sent = 0;
     c->answer_bytes = 0;
-    worker_expires(w, now_ns + w->plan->timeout_ns);
+    serve_expires(w, now_ns + w->plan->timeout_ns);
     push(w, c, request);
 }
 
@@ -244,7 +245,7 @@ static void answered(struct worker *w, struct conn *c, int status, bool keep_ali
     c->row = NULL;
     row->status = (uint16_t)status;
     row->answer_bytes = clamp_u32(c->answer_bytes);
-    worker_close_row(w, row, fate, fate == FATE_FAILED ? REASON_STATUS : REASON_NONE, now_ns);
+    serve_close_row(w, row, fate, fate == FATE_FAILED ? REASON_STATUS : REASON_NONE, now_ns);
     if (keep) {
         release_parser(w, c);
         c->reused = true;
@@ -252,7 +253,7 @@ static void answered(struct worker *w, struct conn *c, int status, bool keep_ali
     } else {
         conn_close(w, c);
     }
-    worker_serve(w, now_ns);
+    serve_now(w, now_ns);
 }
 
 static void closed_by_peer(struct worker *w, struct conn *c)
@@ -353,7 +354,7 @@ static void step(struct loop *loop, struct io *io, uint32_t events)
     case CONN_CONNECTING: connected(w, c); break;
     case CONN_IDLE: /* a close, or bytes that nobody asked for */
         conn_close(w, c);
-        worker_serve_soon(w);
+        serve_soon(w);
         break;
     case CONN_SENDING:
         if (events & ~(uint32_t)EPOLLOUT)

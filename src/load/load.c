@@ -63,6 +63,7 @@ int load_new(const struct load_config *config, struct load **ret, struct err *er
     l->run_start_ns = config->run_start_ns;
     l->enter = config->enter;
     l->enter_ctx = config->enter_ctx;
+    l->ledger_rows = config->ledger_rows;
     l->head_request = strcmp(p->method, "HEAD") == 0;
     l->workers_n = (unsigned)(p->workers < p->concurrency ? p->workers : p->concurrency);
     for (int status = 0; status < STATUSES; status++)

@@ -47,6 +47,8 @@ struct load_config {
     int (*enter)(
         void *ctx); /* NULL, or e.g. joins the lab's client network namespace; 0 or -errno */
     void *enter_ctx;
+    size_t ledger_rows; /* of all workers; 0 = from the plan: open rate x (timeout + 10 s), at most
+                           4 Mi; closed `requests`, at most 1 Mi */
 };
 
 /* Counts since the start; monotonic; safe to read while running (each is written by one thread,

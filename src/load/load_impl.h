@@ -20,6 +20,7 @@ struct load {
     int64_t run_start_ns;
     int (*enter)(void *ctx);
     void *enter_ctx;
+    size_t ledger_rows; /* 0 = from the plan */
     bool head_request;
     struct requests *requests;
     uint8_t fate_of[STATUSES]; /* enum fate by status */

@@ -1,11 +1,8 @@
 /*
  * worker.h - one thread of a load: its arrivals, its connections, its ledger, on its own loop.
  *
- * Inside of src/load only. A due request gets a row and enters the queue; the queue is served by
- * idle connections, and new ones are opened while there are fewer under way than requests waiting.
- *
- *      arrival / ready user -> row opened -> queue -> connection -> row closed
- *                                              \-> shed, stopped, connect failed -> row closed
+ * Inside of src/load only. Here: what a worker holds, its start, its stop and its end; how requests
+ * go through it is in serve.h, one connection in conn.h.
  *
  * A connection is in exactly one list, and that list is its state (conn.h). All waits of one kind
  * have the same length, so each list is a queue by time and one timer watches the heads of all.
@@ -68,7 +65,7 @@ struct worker {
 
     struct io wake;
     struct timer due, expiry, rest, stop;
-    struct deferred serve;
+    struct deferred soon;
 
     struct worker_counts counts;
     struct hist *lateness;
@@ -85,16 +82,6 @@ int worker_init(struct worker *w, struct load *load, unsigned index);
 void worker_done(struct worker *w); /* the thread has ended */
 int worker_start(struct worker *w, int64_t start_ns);
 void worker_wake(struct worker *w); /* any thread */
-
-/* For conn.c. `now_ns` is monotonic and fresh. */
-void worker_close_row(struct worker *w, struct ledger_row *row, enum fate fate,
-                      enum fate_reason reason, int64_t at_ns);
-void worker_requeue(struct worker *w, struct ledger_row *row); /* nothing of it was sent */
-void worker_connect_failed(struct worker *w, enum fate_reason reason, int64_t now_ns);
-void worker_serve_soon(struct worker *w); /* a connection or a slot became free */
-void worker_serve(struct worker *w, int64_t now_ns);
-void worker_expires(struct worker *w, int64_t at_ns); /* something to look at by then */
-enum fate worker_fate(const struct worker *w, int status);
 
 static inline void count_add(_Atomic uint64_t *c, uint64_t n)
 {

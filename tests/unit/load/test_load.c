@@ -20,6 +20,7 @@ struct server {
     int fd, stop[2];
     struct addr addr;
     const char *answer; /* NULL = never answers */
+    const char *other;  /* NULL, or what every second request gets */
     bool close_after;
     uint64_t requests;
 };
@@ -34,10 +35,11 @@ static void serve_bytes(struct server *s, struct pollfd *p, char *in, size_t *n)
         if (!end)
             return;
         *n = 0; /* one request at a time, without a body */
+        const char *answer = s->other && s->requests % 2 ? s->other : s->answer;
         s->requests++;
-        if (!s->answer)
+        if (!answer)
             return;
-        if (send(p->fd, s->answer, strlen(s->answer), MSG_NOSIGNAL) >= 0 && !s->close_after)
+        if (send(p->fd, answer, strlen(answer), MSG_NOSIGNAL) >= 0 && !s->close_after)
             return;
     }
     close(p->fd);
@@ -222,10 +224,41 @@ TEST(every_answer_has_its_fate)
     fate_of(NULL, false, FATE_UNKNOWN, REASON_TIMEOUT);
 }
 
-TEST(a_second_answer_that_nobody_asked_for_is_not_taken_for_the_next)
+/* 100 requests of one closed user; `other` is what every second one gets. */
+static void one_user(const char *answer, const char *other, struct run *r)
 {
-    fate_of("HTTP/1.1 202 A\r\n" LENGTH_0 "HTTP/1.1 200 OK\r\n" LENGTH_0, false, FATE_ACCEPTED,
-            REASON_NONE);
+    struct server s;
+    server_start(&s, answer, false);
+    s.other = other;
+    run_init(r, PLAN_CLOSED);
+    r->plan.requests = 100;
+    r->plan.concurrency = r->plan.workers = 1;
+    run_start(r, &s.addr);
+    run_end(r);
+    server_stop(&s);
+    ASSERT_EQ(s.requests, 100);
+}
+
+TEST(a_second_answer_that_nobody_asked_for_ends_the_connection)
+{
+    struct run r;
+    one_user("HTTP/1.1 202 A\r\n" LENGTH_0 "HTTP/1.1 200 OK\r\n" LENGTH_0, NULL, &r);
+    ASSERT_EQ(r.counts.fates[FATE_ACCEPTED], 100);
+    ASSERT_EQ(r.counts.connects, 100);
+}
+
+TEST(answers_that_look_alike_keep_their_own_fate)
+{
+    struct run r;
+    one_user("HTTP/1.1 202 A\r\n" LENGTH_0, "HTTP/1.1 429 A\r\n" LENGTH_0, &r);
+    ASSERT_EQ(r.counts.fates[FATE_ACCEPTED], 50);
+    ASSERT_EQ(r.counts.fates[FATE_REFUSED], 50);
+    ASSERT_EQ(r.counts.connects, 1);
+    one_user("HTTP/1.1 202 A\r\n" LENGTH_0, "HTTP/1.1 202 A\r\nConnection: close\r\n" LENGTH_0, &r);
+    ASSERT_EQ(r.counts.fates[FATE_ACCEPTED], 100);
+    ASSERT_EQ(r.counts.connects, 50);
+    one_user("HTTP/1.1 202 A\r\nConnection: close\r\n" LENGTH_0, NULL, &r);
+    ASSERT_EQ(r.counts.connects, 100);
 }
 
 TEST(nothing_listens)
@@ -262,6 +295,7 @@ TEST(no_connection_in_time_is_shed)
     ASSERT_EQ(r.counts.due, 10);
     ASSERT_EQ(r.counts.reasons[REASON_TIMEOUT] + r.counts.reasons[REASON_SHED], 10);
     ASSERT_LE(7, r.counts.reasons[REASON_SHED]);
+    ASSERT_EQ(r.counts.fates[FATE_UNSENT], r.counts.reasons[REASON_SHED]);
     ASSERT_EQ(r.counts.sent, s.requests);
 }
 
@@ -318,9 +352,8 @@ TEST(a_full_ledger)
     run_init(&r, PLAN_OPEN);
     r.plan.workers = r.plan.concurrency = 1;
     r.plan.rate_per_s = 20000;
-    r.plan.timeout_ns = 1; /* rows for 10 s at the rate ... */
+    r.plan.timeout_ns = NS_PER_MS; /* rows for 10 s at the rate ... */
     r.plan.requests = 600000;
-    r.plan.timeout_ns = NS_PER_MS;
     int64_t now = clock_now_ns();
     struct err err = {0};
     struct load_config c = {.plan = &r.plan, .seed = 1, .run_start_ns = now, .target = s.addr};
@@ -336,16 +369,34 @@ TEST(a_full_ledger)
     ASSERT_EQ(r.counts.due, 600000);
     ASSERT_LT(0, r.counts.reasons[REASON_LEDGER_FULL]);
     server_stop(&s);
+}
 
-    server_start(&s, ok, false);
+TEST(a_full_ledger_holds_the_closed_model)
+{
+    struct server s;
+    struct run r;
+    struct err err = {0};
+    server_start(&s, "HTTP/1.1 202 A\r\n" LENGTH_0, false);
     run_init(&r, PLAN_CLOSED);
     r.plan.workers = 1;
-    r.plan.concurrency = 2;
-    r.plan.requests = 200; /* the ring has 256 rows: make a smaller one impossible to miss below */
-    run_start(&r, &s.addr);
+    r.plan.concurrency = 4;
+    r.plan.requests = 1000;
+    int64_t now = clock_now_ns();
+    struct load_config c = {
+        .plan = &r.plan, .run_start_ns = now, .target = s.addr, .ledger_rows = 64};
+    ASSERT_OK(load_new(&c, &r.load, &err));
+    ASSERT_OK(load_start(r.load, now, &err));
+    do {
+        nap();
+        load_counts(r.load, &r.counts);
+    } while (r.counts.due < 64);
+    nap();
+    load_counts(r.load, &r.counts);
+    ASSERT_EQ(r.counts.due, 64);
     run_end(&r);
-    ASSERT_EQ(r.counts.fates[FATE_ACCEPTED], 200);
     server_stop(&s);
+    ASSERT_EQ(r.counts.fates[FATE_ACCEPTED], 1000);
+    ASSERT_EQ(s.requests, 1000);
 }
 
 static int enter(void *ctx)
