@@ -19,12 +19,14 @@ static void record_fault_state(struct run *run, int phase, const char *state,
                                const struct guard_event *e, const char *targets)
 {
     const struct manifest *m = &run->manifests[phase];
+    const struct fault *kind = fault_find(m->action);
     struct record_fault f = {.fault = phase,
                              .phase = phase,
                              .name = m->name,
                              .kind = m->action,
                              .targets = targets,
                              .state = state,
+                             .one_shot = kind && kind->one_shot,
                              .asked = e ? e->asked : NULL,
                              .measured = e ? e->measured : NULL,
                              .text = e ? e->text : NULL,
@@ -184,7 +186,7 @@ void run_storm_guard_event(void *ctx, const struct guard_event *e)
 static void describe_phase(const struct run *run, char *text, size_t cap)
 {
     static const char *const what[] = {"load on a healthy system", "",
-                                       "waiting for steady answers, at most", "load goes on"};
+                                       "waiting for steady answers at most", "load goes on"};
     _Static_assert(ARRAY_SIZE(what) == PLAN_PHASE_COUNT, "a sentence for each kind");
     const struct plan_phase *phase = &run->plan->phases[run->phase];
     char span[32];
@@ -192,7 +194,9 @@ static void describe_phase(const struct run *run, char *text, size_t cap)
                  : phase->kind == PLAN_FAULT
                      ? plans_fault_duration(&run->loaded, (size_t)run->phase)
                      : phase->duration_ns;
-    snprintf(text, cap, "%s%s%s", what[phase->kind], what[phase->kind][0] ? ", " : "",
+    bool fault = phase->kind == PLAN_FAULT;
+    snprintf(text, cap, "%s%s, %s", fault ? "the fault of " : what[phase->kind],
+             fault ? run->manifests[run->phase].name : "",
              units_human_duration(ns, span, sizeof span));
 }
 
