@@ -25,10 +25,10 @@ int journal_state_dir(const char *dir, char *ret, size_t cap)
     int n;
     if (dir)
         n = snprintf(ret, cap, "%s", dir);
-    else if (geteuid() == 0)
-        n = snprintf(ret, cap, "/run/squall");
     else if (runtime && runtime[0] == '/')
         n = snprintf(ret, cap, "%s/squall", runtime);
+    else if (geteuid() == 0)
+        n = snprintf(ret, cap, "/run/squall");
     else
         n = snprintf(ret, cap, "/tmp/squall-%u", (unsigned)geteuid());
     return n < 0 || (size_t)n >= cap ? -ENAMETOOLONG : 0;

@@ -23,12 +23,19 @@
 
 extern char **environ;
 
-/* Only what the sanitizers read: the family needs no environment and should not show main's. */
+static bool is_kept(const char *variable)
+{
+    return strncmp(variable, "XDG_RUNTIME_DIR=", 16) == 0 || strncmp(variable, "TMPDIR=", 7) == 0 ||
+           strstr(variable, "SAN_OPTIONS=");
+}
+
+/* Where the run has its files, by which others tell whose process this is, and what the sanitizers
+ * read; the family needs no environment and should not show main's. */
 static void pick_environment(char *ret[8])
 {
     size_t n = 0;
     for (char **e = environ; *e && n < 7; e++)
-        if (strstr(*e, "SAN_OPTIONS="))
+        if (is_kept(*e))
             ret[n++] = *e;
     ret[n] = NULL;
 }

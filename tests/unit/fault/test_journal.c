@@ -679,3 +679,18 @@ TEST(a_folder_for_temporary_files_may_be_a_link)
     ASSERT_CONTAINS(p.j.slots[slot].entry.path, "/real/squall-run");
     close_place(&p);
 }
+
+TEST(the_state_folder_has_its_defaults)
+{
+    char dir[256], expected[64];
+    ASSERT_OK(journal_state_dir("/given", dir, sizeof dir));
+    ASSERT_STREQ(dir, "/given");
+    ASSERT_OK(setenv("XDG_RUNTIME_DIR", "/run/user/7", 1));
+    ASSERT_OK(journal_state_dir(NULL, dir, sizeof dir));
+    ASSERT_STREQ(dir, "/run/user/7/squall");
+    ASSERT_EQ(journal_state_dir(NULL, dir, 8), -ENAMETOOLONG);
+    ASSERT_OK(unsetenv("XDG_RUNTIME_DIR"));
+    ASSERT_OK(journal_state_dir(NULL, dir, sizeof dir));
+    snprintf(expected, sizeof expected, "/tmp/squall-%u", (unsigned)geteuid());
+    ASSERT_STREQ(dir, geteuid() == 0 ? "/run/squall" : expected);
+}
