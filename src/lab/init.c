@@ -127,7 +127,8 @@ static int make_ports(struct init *in, struct err *err)
         }
         if (fd < 0 && tun_error)
             return err_set(err, fd,
-                           "no link for the lab: /dev/net/tun: %s, and veth with AF_PACKET: %s",
+                           "no links: /dev/net/tun: %s, and veth with AF_PACKET: %s; remedy: sudo "
+                           "chmod 0666 /dev/net/tun, or run with sudo",
                            strerror(-tun_error), strerror(-fd));
         if (fd < 0)
             return err_set(err, fd, "link %u of the lab by %s: %s", i, ops->name, strerror(-fd));

@@ -217,9 +217,10 @@ static int await_up(struct lab *lab, struct err *err)
         return 0;
     }
     r = e.value < 0 && e.value > -4096 ? (int)e.value : -EIO;
-    err_set(err, r == -EACCES ? -EPERM : r, "no lab on this machine: %s (see squall doctor)",
-            e.text);
-    return err->code;
+    if (r == -EPERM || r == -EACCES || r == -ENODEV || r == -EOPNOTSUPP)
+        return err_set(err, r == -EACCES ? -EPERM : r,
+                       "no lab on this machine: %s (see squall doctor)", e.text);
+    return err_set(err, r, "%s", e.text);
 }
 
 static int watch(struct lab *lab)

@@ -168,7 +168,8 @@ int mounts_make(const char *run_dir, const char *hosts_text, struct err *err)
                        strerror(errno));
     if ((r = make_tmpfs(run_dir, "mode=0755")) < 0)
         return err_set(err, r, "mounting a tmpfs over '%s': %s", run_dir, strerror(-r));
-    if (access("/dev/shm", F_OK) == 0 && (r = make_tmpfs("/dev/shm", "mode=1777")) < 0)
+    bool shm = access("/dev/shm", F_OK) == 0 && !str_prefix(str_of(run_dir), STR("/dev/shm/"));
+    if (shm && (r = make_tmpfs("/dev/shm", "mode=1777")) < 0)
         return err_set(err, r, "mounting a tmpfs over /dev/shm: %s", strerror(-r));
     if (strlen(run_dir) > RUN_DIR_MAX || join(dir, run_dir, MOUNTS_DIR) < 0)
         return err_set(err, -ENAMETOOLONG, "the run folder's path is too long");

@@ -2,10 +2,11 @@
  * mounts.h - the lab's own view of the file system, made once in the init's mount namespace.
  *
  * A fresh /proc for the PID namespace; a tmpfs over run_dir (working folders, files) and one over
- * /dev/shm, so that nothing of the services reaches the disk or the host; our hosts, resolv.conf
- * and nsswitch.conf over those of /etc. A root without /etc/hosts (as debootstrap makes it) or with
- * a dangling link there gets a shadow of /etc: a folder in the tmpfs with every entry of /etc bound
- * into it, itself bound over /etc. Everything is private and ends with the namespace.
+ * /dev/shm (unless run_dir is in it), so that nothing of the services reaches the disk or the host;
+ * our hosts, resolv.conf and nsswitch.conf over those of /etc. A root without /etc/hosts (as
+ * debootstrap makes it) or with a dangling link there gets a shadow of /etc: a folder in the tmpfs
+ * with every entry of /etc bound into it, itself bound over /etc. Everything is private and ends
+ * with the namespace.
  *
  * Errors: -errno and one line that says what was refused. MOUNTS_DIR under run_dir is ours; service
  * names hold no dot, so they cannot meet it.

@@ -41,9 +41,12 @@ void root_facts_read(struct root_facts *f)
 
 const char *root_cause(const struct root_facts *f, int error)
 {
-    if (f->max_user_namespaces == 0 || error == -ENOSPC || error == -EUSERS)
-        return "the limit of user namespaces is reached; remedy: "
+    if (f->max_user_namespaces == 0)
+        return "user namespaces are limited to none; remedy: "
                "sudo sysctl user.max_user_namespaces=15000";
+    if (error == -ENOSPC || error == -EUSERS)
+        return "a limit of namespaces is reached; remedy: raise user.max_user_namespaces and its "
+               "neighbours (sysctl user)";
     if (!f->root && f->apparmor_restricts > 0)
         return "AppArmor refuses user namespaces to ordinary programs; remedy: "
                "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run with sudo";
@@ -61,8 +64,10 @@ const char *root_cause(const struct root_facts *f, int error)
 
 int root_refusal(struct err *err, int error, const char *what, const struct root_facts *f)
 {
-    return err_set(err, error, "no lab on this machine: %s: %s: %s (see squall doctor)", what,
-                   strerror(-error), root_cause(f, error));
+    bool absent = error == -EINVAL || error == -ENOSYS || error == -ENODEV;
+    return err_set(err, absent ? -ENODEV : -EPERM,
+                   "no lab on this machine: %s: %s: %s (see squall doctor)", what, strerror(-error),
+                   root_cause(f, error));
 }
 
 bool root_has_sys_admin(void)
@@ -104,8 +109,7 @@ int lab_become_root(struct err *err)
         return 0;
     root_facts_read(&f); /* before: inside, the namespace's own limits would be read */
     if (unshare(CLONE_NEWUSER) < 0)
-        return root_refusal(err, errno == ENOSPC || errno == EUSERS ? -EPERM : -errno,
-                            "a user namespace was refused", &f);
+        return root_refusal(err, -errno, "a user namespace was refused", &f);
     int r = map_self(uid, gid);
     if (r < 0)
         return root_refusal(err, r, "mapping the user into its namespace was refused", &f);

@@ -22,6 +22,6 @@ struct root_facts {
 void root_facts_read(struct root_facts *f);
 /* Cause and remedy, for a refusal with `error`. */
 const char *root_cause(const struct root_facts *f, int error);
-/* Returns error. */
+/* Returns -EPERM, or -ENODEV where the kernel has no such thing. */
 int root_refusal(struct err *err, int error, const char *what, const struct root_facts *f);
 bool root_has_sys_admin(void);

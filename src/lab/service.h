@@ -10,8 +10,8 @@
  * service_set_state (service.c) is the only writer of `state` and asserts these edges. A service
  * ends when its main process ends: what it left running (daemons too) is killed before anything
  * else is decided, so that a restart finds its ports free. The limit `within` runs from the first
- * start until READY, across restarts; after it LAB_SERVICE_NOT_READY is said once and the questions
- * go on. Who waits for an outcome (KILL, HOLD, RELEASE) gets exactly one answer.
+ * start until READY, across restarts; when it runs out LAB_SERVICE_NOT_READY is said and the
+ * questions go on. Who waits for an outcome (KILL, HOLD, RELEASE) gets exactly one answer.
  */
 #pragma once
 #include "lab/backoff.h"

@@ -5,11 +5,13 @@
  * usage: lab_driver RUN_DIR SPEC. SPEC has one word and its value a line; `service NAME` begins a
  * service. Commands: start, stop, hold NAME, release NAME, kill NAME SIGNAL GRACE_MS, query NAME,
  * talk NAME PORT BYTES (from outside: connects, sends BYTES and a newline, prints what comes),
- * traffic FROM TO ("-" = outside), quit. Standard input's end closes the lab.
+ * visit (the same from a thread that lives outside), traffic FROM TO ("-" = outside), quit.
+ * Standard input's end closes the lab.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +235,35 @@ static int talk_on(int fd, const struct addr *to, const char *text)
     return 0;
 }
 
+/* As a load worker does: a thread that moves to the client namespace for good. */
+struct visit {
+    struct addr to;
+    const char *text;
+    int result;
+};
+
+static void *run_visit(void *ctx)
+{
+    struct visit *v = ctx;
+    v->result = lab_enter_client(lab);
+    int fd = v->result < 0 ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        v->result = talk_on(fd, &v->to, v->text);
+    close(fd);
+    return NULL;
+}
+
+static void visit(const char *name, const char *port, const char *text)
+{
+    struct visit v = {.text = text};
+    pthread_t thread;
+    v.result = lab_resolve(lab, name, (uint16_t)atoi(port), &v.to);
+    if (v.result == 0 && pthread_create(&thread, NULL, run_visit, &v) == 0)
+        pthread_join(thread, NULL);
+    if (v.result < 0)
+        printf("talk %d %s\n", v.result, strerror(-v.result));
+}
+
 static void talk(const char *name, const char *port, const char *text)
 {
     struct addr to;
@@ -274,6 +305,8 @@ static void run_command(char *line)
         send_command(LAB_CMD_KILL, name, atoi(w[2]), ms(w[3]));
     else if (strcmp(w[0], "talk") == 0 && n == 4)
         talk(name, w[2], w[3]);
+    else if (strcmp(w[0], "visit") == 0 && n == 4)
+        visit(name, w[2], w[3]);
     else if (strcmp(w[0], "traffic") == 0 && n == 3)
         traffic(service_index(name), service_index(w[2]));
     else if (strcmp(w[0], "quit") == 0)

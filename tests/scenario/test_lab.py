@@ -2,6 +2,7 @@
 faults by command, and sudden deaths after which nothing may be left. Each case runs in every way this machine
 and user can: as root by TUN, as root by AF_PACKET, and rootless as nobody.
 """
+import fcntl
 import os
 import random
 import re
@@ -63,9 +64,9 @@ def links():
 class Lab:
     """One lab_driver; events and answers as they come."""
 
-    def __init__(self, tier, spec, run_dir=None, prefix=()):
+    def __init__(self, tier, spec, prefix=(), pass_fds=()):
         self.lines, self.answers, self.cond = [], 0, threading.Condition()
-        self.dir = run_dir or tempfile.mkdtemp(dir=tier.dir)
+        self.dir = tempfile.mkdtemp(dir=tier.dir)
         os.chown(self.dir, tier.uid, -1)
         spec_path = self.dir + ".spec"
         with open(spec_path, "w") as f:
@@ -75,7 +76,7 @@ class Lab:
             env["SQUALL_LAB_NO_TUN"] = "1"
         self.stderr = open(self.dir + ".err", "w+")
         self.proc = subprocess.Popen([*prefix, *tier.prefix, tier.driver, self.dir, spec_path], env=env,
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr)
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, pass_fds=pass_fds)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
         self.opened = self.wait(r"^open ")
@@ -170,7 +171,7 @@ class Tier:
 
     @classmethod
     def setUpClass(cls):
-        if not os.path.exists(DRIVER):
+        if not os.path.exists(DRIVER) or not os.path.exists(SERVICE):
             raise unittest.SkipTest("lab_driver is not built")
         if os.geteuid() != 0 and cls.needs == "root":
             raise unittest.SkipTest("needs root, to become nobody or to run without a user namespace")
@@ -247,6 +248,11 @@ class Cases(Tier):
         lab.wait("^event LOG gamma .* cannot resolve nowhere")
         self.assertEqual(lab.talk("alpha", 7000, "from~outside"), "0 alpha says from outside")
         self.assertLess(lab.find("READY alpha"), lab.find("STARTING beta"))
+        before = len(lab.lines)
+        lab.say("visit alpha 7000 a~worker")
+        self.assertEqual(lab.wait("^talk ", before), "talk 0 alpha says a worker")
+        self.assertEqual(lab.talk("alpha", 7000, "main"), "0 alpha says main")
+        self.assertIn("No such file", lab.talk("nowhere", 7000, "x"))
         lab.say("traffic beta alpha")
         words = lab.wait("^traffic").split()
         self.assertEqual(words[1], "0")
@@ -271,12 +277,14 @@ class Cases(Tier):
         self.quit(lab)
 
     def test_environment_folder_files_and_limits(self):
+        left = "left-by-%d" % os.getpid()
         lab = self.lab("service alpha\nenv GREETING=good morning\nfile conf/a.txt hello file\nnofile 77\n"
-                       "run /bin/sh -c env|sort;~cat~conf/a.txt;~echo;~ulimit~-n;~pwd;~hostname;~ls~/dev/shm|wc~-l;"
-                       "~readlink~/proc/self/fd/0;~echo~err~>&2;~exec~sleep~100\n")
+                       "run /bin/sh -c env|sort;~cat~conf/a.txt;~echo;~ulimit~-n;~pwd;~hostname;~touch~/dev/shm/%s;~"
+                       "~readlink~/proc/self/fd/0;~echo~err~>&2;~exec~sleep~100\n" % left)
         lab.wait("LOG alpha .* 2 err$")
+        self.assertFalse(os.path.exists("/dev/shm/" + left))
         for want in ("GREETING=good morning", "HOME=%s/alpha" % lab.dir, "LANG=C.UTF-8", "hello file", "77",
-                     "%s/alpha" % lab.dir, "alpha", "/dev/null", "0"):
+                     "%s/alpha" % lab.dir, "alpha", "/dev/null"):
             lab.wait("^event LOG alpha [0-9]+ 0 [0-9]+ 1 %s$" % re.escape(want))
         self.assertEqual(lab.count("LOG alpha .* (PWD|OLDPWD|SHLVL|_|PATH|TMPDIR|HOME|LANG|GREETING)="),
                          lab.count("LOG alpha .* 1 [A-Z_]+="))
@@ -516,6 +524,19 @@ class Cases(Tier):
         os.kill(lab.init_pid(), signal.SIGINT)
         os.kill(lab.init_pid(), signal.SIGTERM)
         self.assertEqual(lab.talk("alpha", 7000, "x"), "0 alpha says x")
+        self.quit(lab)
+
+    def test_descriptors_of_main_stay_outside(self):
+        inside, outside = os.pipe()
+        high = fcntl.fcntl(inside, fcntl.F_DUPFD, 500)
+        lab = self.lab(ECHO % "alpha", pass_fds=(inside, outside, high))
+        name = os.readlink("/proc/self/fd/%d" % inside)
+        self.assertEqual(os.readlink("/proc/%d/fd/%d" % (lab.proc.pid, inside)), name)
+        for pid in lab.members():
+            for fd in os.listdir("/proc/%d/fd" % pid):
+                self.assertNotEqual(os.readlink("/proc/%d/fd/%s" % (pid, fd)), name, self.comm(pid))
+        for fd in (inside, outside, high):
+            os.close(fd)
         self.quit(lab)
 
     def test_switch_dies(self):

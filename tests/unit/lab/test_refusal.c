@@ -36,7 +36,7 @@ TEST(each_cause_has_its_remedy)
     f = plain;
     f.max_user_namespaces = 0;
     ASSERT_CONTAINS(cause_of(f, -EPERM), "sysctl user.max_user_namespaces=");
-    ASSERT_CONTAINS(cause_of(plain, -ENOSPC), "sysctl user.max_user_namespaces=");
+    ASSERT_CONTAINS(cause_of(plain, -ENOSPC), "raise user.max_user_namespaces");
     f = plain;
     f.seccomp = 2;
     ASSERT_CONTAINS(cause_of(f, -EPERM), "seccomp");
@@ -126,6 +126,34 @@ static int no_user_namespaces(void)
 TEST(user_namespaces_taken_away)
 {
     int r = in_child(no_user_namespaces);
+    if (r == CANNOT)
+        SKIP("user namespaces are refused here already");
+    ASSERT_OK(r);
+}
+
+/* In a namespace that allows no network namespaces: lab_open itself meets the refusal. */
+static int no_network_namespaces(void)
+{
+    char map[64], dir[] = "/tmp/test-refusal-XXXXXX";
+    struct err err = {0};
+    struct plan_service service = {.name = "a"};
+    struct plan plan = {.services = &service, .services_n = 1};
+    struct lab_config config = {.plan = &plan, .run_dir = mkdtemp(dir)};
+    struct lab *lab;
+    snprintf(map, sizeof map, "%u %u 1", geteuid(), geteuid());
+    if (!config.run_dir || unshare(CLONE_NEWUSER) < 0 || !write_text("/proc/self/uid_map", map) ||
+        !write_text("/proc/sys/user/max_net_namespaces", "0"))
+        return CANNOT;
+    int r = lab_open(&config, &lab, &err);
+    rmdir(dir);
+    return r == -EPERM && strstr(err.msg, "raise user.max_") && strstr(err.msg, "squall doctor")
+               ? 0
+               : 1;
+}
+
+TEST(lab_open_says_which_limit)
+{
+    int r = in_child(no_network_namespaces);
     if (r == CANNOT)
         SKIP("user namespaces are refused here already");
     ASSERT_OK(r);
