@@ -33,7 +33,22 @@ struct match {
     uint64_t with_items; /* accepted or unknown requests that have a key */
     uint64_t last_request;
     enum show show;
+    struct buf when_lost;
 };
+
+/* Index of the phase that t_ns lies in, -1 = none. */
+static int phase_at(const struct check_eval *e, int64_t t_ns)
+{
+    for (size_t i = e->phases_n; i-- > 0;)
+        if (e->phases[i].start_ns >= 0 && t_ns >= e->phases[i].start_ns)
+            return (int)i;
+    return -1;
+}
+
+static const char *phase_name(const struct check_eval *e, int phase)
+{
+    return phase < 0 ? "no phase" : e->phases[phase].name;
+}
 
 static int add_item(void *ctx, const struct ledger_row *row, struct str key)
 {
@@ -47,8 +62,8 @@ static int add_item(void *ctx, const struct ledger_row *row, struct str key)
         m->with_items++;
         m->last_request = row->id;
     }
-    m->items[m->items_n++] =
-        (struct settle_item){arena_strndup(&m->keys, key.p, key.n), row->id, row->fate};
+    m->items[m->items_n++] = (struct settle_item){arena_strndup(&m->keys, key.p, key.n), row->id,
+                                                  row->fate, (int16_t)phase_at(m->e, row->due_ns)};
     return 0;
 }
 
@@ -107,28 +122,18 @@ static const char *rows_problem(struct match *m, const struct reader_fates *f)
 /* --- what a person reads ------------------------------------------------------------------------
  */
 
-static const char *phase_at(const struct check_eval *e, int64_t t_ns)
-{
-    for (size_t i = e->phases_n; i-- > 0;)
-        if (e->phases[i].start_ns >= 0 && t_ns >= e->phases[i].start_ns)
-            return e->phases[i].name;
-    return "no phase";
-}
-
 static void name_request(struct match *m, const struct settle_item *item, struct buf *b)
 {
     struct ledger_row row;
     buf_printf(b, "%llu", (unsigned long long)item->request);
     if (reader_request(m->e->r, m->index, item->request, &row))
         return;
-    buf_printf(b, " (due %s", eval_clock(m->e, row.due_ns));
-    if (row.sent_ns)
-        buf_printf(b, ", sent %s", eval_clock(m->e, row.sent_ns));
+    buf_printf(b, " (sent %s", eval_clock(m->e, row.sent_ns));
     if (row.answered_ns)
         buf_printf(b, ", answered %s", eval_clock(m->e, row.answered_ns));
     if (row.fate != FATE_ACCEPTED)
         buf_printf(b, ", %s", fate_names[row.fate]);
-    buf_printf(b, ", %s)", phase_at(m->e, row.due_ns));
+    buf_printf(b, ", %s)", phase_name(m->e, phase_at(m->e, row.due_ns)));
 }
 
 static void name_requests(struct match *m, const struct settle_finding *f, struct buf *b)
@@ -192,6 +197,29 @@ static int by_first_request(const void *pa, const void *pb)
     return ra != rb ? (ra < rb ? -1 : 1) : strcmp(a->key, b->key);
 }
 
+/* When did it happen? Of keys that are not there at all each accepted request is lost for certain;
+ * of the others it is not known which. */
+static void say_when_lost(const struct match *m, struct buf *b)
+{
+    struct check_eval *e = m->e;
+    uint64_t *lost = arena_array(e->a, e->phases_n + 1, sizeof *lost), in_part = 0;
+    const char *before = "; lost: ";
+    for (size_t i = 0; i < m->findings_n; i++) {
+        const struct settle_finding *f = &m->findings[i];
+        for (size_t k = 0; f->found == 0 && k < f->items_n; k++)
+            lost[f->items[k].phase + 1] += f->items[k].fate == FATE_ACCEPTED;
+        in_part += f->found ? f->lost : 0;
+    }
+    for (size_t i = 0; i <= e->phases_n; i++)
+        if (lost[i]) {
+            buf_printf(b, "%s%s accepted in %s", before, eval_count(e, lost[i]),
+                       phase_name(e, (int)i - 1));
+            before = ", ";
+        }
+    if (in_part)
+        buf_printf(b, "%s%s of keys that were found in part", before, eval_count(e, in_part));
+}
+
 static void match_and_show(struct match *m, struct settle_totals *ret)
 {
     settle_sort(m->items, m->items_n, m->objects, m->objects_n);
@@ -201,6 +229,8 @@ static void match_and_show(struct match *m, struct settle_totals *ret)
                      m, ret);
         if (m->findings_n)
             qsort(m->findings, m->findings_n, sizeof *m->findings, by_first_request);
+        if (m->show == SHOW_LOST)
+            say_when_lost(m, &m->when_lost);
         for (size_t i = 0; i < m->findings_n; i++)
             show_finding(m, &m->findings[i]);
     }
@@ -231,6 +261,7 @@ static void say(struct match *m, const struct reader_fates *f, const struct sett
     buf_printf(&b, "accepted %s%s = %s found + %s lost", eval_count(e, t->fates[FATE_ACCEPTED]),
                t->fates[FATE_ACCEPTED] == f->fates[FATE_ACCEPTED] ? "" : " items",
                eval_count(e, t->accepted_found), eval_count(e, t->lost));
+    buf_add_str(&b, buf_str(&m->when_lost));
     o->reason = arena_strdup(e->a, buf_str(&b));
     buf_done(&b);
 }
@@ -282,6 +313,7 @@ static int nothing_lost_run(struct record *r, const struct plan *plan,
     arena_init(&m.keys);
     rc = match_all(&m, &settled, windows[0].spoiled);
     arena_done(&m.keys);
+    buf_done(&m.when_lost);
     free(m.items);
     free(m.objects);
     free(m.findings);

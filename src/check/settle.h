@@ -22,6 +22,7 @@ struct settle_item {
     const char *key;
     uint64_t request;
     uint8_t fate;
+    int16_t phase; /* the caller's: where the request belongs; not looked at here */
 };
 struct settle_object {
     const char *key;
