@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "fault/family.h"
 #include "fault/member.h"
 #include "fault/relay.h"
+#include "loop/child.h"
 
 #define ACTIVE_MAX 64
 
@@ -239,6 +241,26 @@ static void undo_everything(struct agent *a)
         journal_unlink(&a->m.journal);
 }
 
+/* The undertaker leaves after us; one that is stopped would stay for ever, as main is not there to
+ * replace it. */
+static void end_hung_undertaker(struct agent *a)
+{
+    struct member_beat beat = {0};
+    _Atomic int64_t *beat_ns = &a->m.journal.header->beat_ns[JOURNAL_UNDERTAKER];
+    int64_t last_ns = atomic_load(beat_ns);
+    if (journal_phase(&a->m.journal) != JOURNAL_LOST ||
+        clock_now_ns() - last_ns < 2 * MEMBER_TICK_NS)
+        return;
+    int fd CLEANUP(close_p) = member_open(&a->m.journal, JOURNAL_UNDERTAKER);
+    while (fd >= 0 && atomic_load(beat_ns) == last_ns &&
+           procid_wait_gone(fd, 100 * NS_PER_MS) < 0) {
+        ctx_beat(&a->ctx);
+        if (member_beat_missed(&beat, &a->m.journal, JOURNAL_UNDERTAKER, MEMBER_HUNG_NS,
+                               clock_now_ns()))
+            (void)pidfd_signal(fd, SIGKILL);
+    }
+}
+
 int agent_main(int argc, char **argv)
 {
     static struct agent a;
@@ -257,6 +279,7 @@ int agent_main(int argc, char **argv)
                                .arg = &a};
     run(&a);
     undo_everything(&a);
+    end_hung_undertaker(&a);
     member_done(&a.m);
     return 0;
 }

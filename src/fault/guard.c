@@ -27,11 +27,10 @@
 #define P_PIDFD 3
 #endif
 
-#define FAULTS_MAX          64
-#define RESPAWNS_MAX        20
-#define START_WITHIN_NS     (10 * NS_PER_S)
-#define CLOSE_WITHIN_NS     (60 * NS_PER_S)
-#define UNDERTAKER_LIMIT_NS (5 * NS_PER_S)
+#define FAULTS_MAX      64
+#define RESPAWNS_MAX    20
+#define START_WITHIN_NS (10 * NS_PER_S)
+#define CLOSE_WITHIN_NS (60 * NS_PER_S)
 
 struct guard_fault {
     bool used, applied; /* applied: its effect (or lack of it) has been told */
@@ -230,8 +229,8 @@ void guard_beat(struct guard *g)
 {
     journal_beat(&g->journal, JOURNAL_MAIN);
     if (g->undertaker_pidfd >= 0 && !g->lost &&
-        member_beat_missed(&g->undertaker_beat, &g->journal, JOURNAL_UNDERTAKER,
-                           UNDERTAKER_LIMIT_NS, clock_now_ns()))
+        member_beat_missed(&g->undertaker_beat, &g->journal, JOURNAL_UNDERTAKER, MEMBER_HUNG_NS,
+                           clock_now_ns()))
         (void)pidfd_signal(g->undertaker_pidfd, SIGKILL);
 }
 
@@ -395,38 +394,35 @@ int guard_dispatch(struct guard *g)
     return g->lost ? -ENOTCONN : 0;
 }
 
-static int wait_beating(struct guard *g, int pidfd, int64_t end_ns)
-{
-    while (procid_wait_gone(pidfd, 100 * NS_PER_MS) < 0) {
-        journal_beat(&g->journal, JOURNAL_MAIN);
-        if (clock_now_ns() > end_ns)
-            return -ETIMEDOUT;
-    }
-    return 0;
-}
-
-/* Ends agent and undertaker: they have seen the phase, undo and leave; what hangs is killed. */
-static void end_family(struct guard *g)
+/* Waits for the end of a member; kills it when it hangs: no heartbeat, or no end at all. */
+static void await_member(struct guard *g, int pidfd, enum journal_role role)
 {
     int64_t end_ns = clock_now_ns() + CLOSE_WITHIN_NS;
+    struct member_beat beat = {0};
+    while (procid_wait_gone(pidfd, 100 * NS_PER_MS) < 0) {
+        int64_t now_ns = clock_now_ns();
+        journal_beat(&g->journal, JOURNAL_MAIN);
+        if (member_beat_missed(&beat, &g->journal, role, MEMBER_HUNG_NS, now_ns) || now_ns > end_ns)
+            (void)pidfd_signal(pidfd, SIGKILL);
+    }
+}
+
+/* Ends agent and undertaker: they see the phase, undo and leave. */
+static void end_family(struct guard *g)
+{
     journal_move_phase(&g->journal, JOURNAL_CLOSING);
     struct relay_command c = {.kind = RELAY_CLOSE, .fault = -1};
     c.generation = atomic_load(&g->journal.header->generation);
     if (g->started)
         (void)relay_send_command(g->control[0], &c);
     if (g->undertaker_pidfd >= 0) {
-        if (wait_beating(g, g->undertaker_pidfd, end_ns) < 0)
-            (void)pidfd_signal(g->undertaker_pidfd, SIGKILL);
+        await_member(g, g->undertaker_pidfd, JOURNAL_UNDERTAKER);
         reap_undertaker(g);
     }
     /* an agent whose undertaker was killed */
-    pid_t agent = journal_holder(&g->journal, JOURNAL_AGENT);
-    int fd CLEANUP(close_p) = agent > 0 ? pidfd_open_pid(agent) : -1;
-    if (fd >= 0 && wait_beating(g, fd, end_ns) < 0 &&
-        journal_holder(&g->journal, JOURNAL_AGENT) == agent) {
-        (void)pidfd_signal(fd, SIGKILL);
-        (void)procid_wait_gone(fd, NS_PER_S);
-    }
+    int fd CLEANUP(close_p) = member_open(&g->journal, JOURNAL_AGENT);
+    if (fd >= 0)
+        await_member(g, fd, JOURNAL_AGENT);
 }
 
 static void add_failure(void *arg, const struct journal_entry *e, int result, const char *text)

@@ -57,7 +57,8 @@ static void sort_object(struct reader *r, struct ynode *doc, int depth, struct f
     size_t kind_n = strlen(kind);
     if (items && items->kind == YAML_SEQ && depth < LIST_DEPTH && kind_n >= 4 &&
         strcmp(kind + kind_n - 4, "List") == 0) {
-        yaml_for_each(item, items) sort_object(r, item, depth + 1, f);
+        yaml_for_each (item, items)
+            sort_object(r, item, depth + 1, f);
         return;
     }
     if (!is_chaos_group(api) && !(is_chaos_kind(kind) && !*api)) {

@@ -43,8 +43,7 @@ void read_fields(struct reader *r, struct ynode *map, const char *where, const s
 {
     if (yaml_is_null(map) || !read_kind(r, map, YAML_MAP, where))
         return;
-    yaml_for_each(child, map)
-    {
+    yaml_for_each (child, map) {
         const struct field *f = find_field(fields, n, child->key->text);
         if (!f)
             unknown_field(r, child->key, where, fields, n);
@@ -104,8 +103,7 @@ struct plan_strs read_texts(struct reader *r, const struct ynode *node, const ch
     if (!read_kind(r, node, YAML_SEQ, what))
         return list;
     list.v = arena_array(r->a, node->count + 1, sizeof *list.v);
-    yaml_for_each(item, node)
-    {
+    yaml_for_each (item, node) {
         const char *text = read_text(r, item, what);
         if (text && *text)
             list.v[list.n++] = text;

@@ -8,8 +8,7 @@ static void read_namespaces(struct reader *r, struct ynode *node)
     struct plan_strs list = read_texts(r, node, "selector.namespaces");
     r->m->selector.namespaces = list;
     /* a lab is one namespace: `default`, and what the manifest itself lives in, need no word */
-    yaml_for_each(item, node)
-    {
+    yaml_for_each (item, node) {
         if (item->kind == YAML_SCALAR && *item->text && strcmp(item->text, "default") != 0 &&
             strcmp(item->text, r->m->namespace) != 0)
             problems_add(&r->warnings, item,
@@ -24,8 +23,7 @@ static void read_labels(struct reader *r, struct ynode *node)
     if (!read_kind(r, node, YAML_MAP, "selector.labelSelectors"))
         return;
     s->labels = arena_array(r->a, node->count + 1, sizeof *s->labels);
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         const char *value = read_text(r, child, "a label's value");
         if (value)
             s->labels[s->labels_n++] = (struct plan_kv){child->key->text, value};
@@ -89,7 +87,8 @@ static void read_expressions(struct reader *r, struct ynode *node)
         return;
     r->m->selector.expressions =
         arena_array(r->a, node->count + 1, sizeof *r->m->selector.expressions);
-    yaml_for_each(item, node) read_expression(r, item);
+    yaml_for_each (item, node)
+        read_expression(r, item);
 }
 
 static void read_field_name(struct reader *r, struct ynode *node)
@@ -122,10 +121,10 @@ static void read_pods(struct reader *r, struct ynode *node)
     if (!read_kind(r, node, YAML_MAP, "selector.pods"))
         return;
     r->m->selector.has_pods = true;
-    yaml_for_each(ns, node) all += ns->count;
+    yaml_for_each (ns, node)
+        all += ns->count;
     pods->v = arena_array(r->a, all + 1, sizeof *pods->v);
-    yaml_for_each(ns, node)
-    {
+    yaml_for_each (ns, node) {
         if (yaml_is_null(ns))
             continue;
         struct plan_strs names = read_texts(r, ns, "the names of pods");
@@ -185,8 +184,7 @@ void manifest_read_selector(struct reader *r, struct ynode *node)
     read_fields(r, node, "spec.selector", fields, ARRAY_SIZE(fields));
     if (!r->m->selector.has_pods)
         return;
-    yaml_for_each(child, node)
-    {
+    yaml_for_each (child, node) {
         if (strcmp(child->key->text, "pods") != 0 && strcmp(child->key->text, "namespaces") != 0 &&
             !yaml_is_null(child))
             problems_add(&r->warnings, child->key,

@@ -229,3 +229,14 @@ bool member_main_gone(struct member *m)
            member_beat_missed(&m->main_beat, &m->journal, JOURNAL_MAIN, MEMBER_BEAT_LIMIT_NS,
                               clock_now_ns());
 }
+
+int member_open(const struct journal *j, enum journal_role role)
+{
+    pid_t pid = journal_holder(j, role);
+    int fd = pid > 0 ? pidfd_open_pid(pid) : -ESRCH;
+    /* still the holder: so the descriptor is its, not that of a process with the same pid since */
+    if (fd >= 0 && journal_holder(j, role) == pid)
+        return fd;
+    close_p(&fd);
+    return -ESRCH;
+}

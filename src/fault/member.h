@@ -17,6 +17,7 @@
 
 #define MEMBER_BEAT_LIMIT_NS 2000000000LL
 #define MEMBER_TICK_NS       200000000LL
+#define MEMBER_HUNG_NS       5000000000LL /* an agent or undertaker that does not beat is killed */
 #define MEMBER_STALL_NS      1000000000LL /* a watcher that was away for so long starts anew */
 
 /* Descriptors that are handed on; -1 = none. In the child they have these numbers, in this order,
@@ -50,3 +51,5 @@ struct member {
 int member_init(struct member *m, enum journal_role role, int argc, char **argv);
 void member_done(struct member *m);
 bool member_main_gone(struct member *m);
+/* A pidfd of whoever holds the role, or -ESRCH. */
+int member_open(const struct journal *j, enum journal_role role);

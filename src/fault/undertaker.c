@@ -23,8 +23,7 @@
 #include "fault/relay.h"
 #include "loop/child.h"
 
-#define AGENT_BEAT_LIMIT_NS (5 * NS_PER_S)
-#define RESTARTS_MAX        20 /* in one run: an agent that cannot live is no protection */
+#define RESTARTS_MAX 20 /* in one run: an agent that cannot live is no protection */
 
 struct undertaker {
     struct member m;
@@ -58,13 +57,10 @@ static void tell_restarted(struct undertaker *u)
  * it has said that it is ready. */
 static bool adopt_agent(struct undertaker *u)
 {
+    int fd = member_open(&u->m.journal, JOURNAL_AGENT);
     pid_t pid = journal_holder(&u->m.journal, JOURNAL_AGENT);
-    if (pid <= 0)
-        return false;
-    int fd = pidfd_open_pid(pid);
-    /* still the holder: so the descriptor is its */
-    if (fd < 0 || atomic_load(&u->m.journal.header->agent_ready) != pid ||
-        journal_holder(&u->m.journal, JOURNAL_AGENT) != pid) {
+    if (fd < 0 || pid <= 0 || atomic_load(&u->m.journal.header->agent_ready) != pid ||
+        procid_wait_gone(fd, 0) == 0) {
         close_p(&fd);
         return false;
     }
@@ -130,7 +126,7 @@ static bool agent_gone(const struct undertaker *u)
 static void watch_agent_beat(struct undertaker *u)
 {
     if (!agent_gone(u) && member_beat_missed(&u->agent_beat, &u->m.journal, JOURNAL_AGENT,
-                                             AGENT_BEAT_LIMIT_NS, clock_now_ns()))
+                                             MEMBER_HUNG_NS, clock_now_ns()))
         (void)pidfd_signal(u->agent_pidfd, SIGKILL);
 }
 

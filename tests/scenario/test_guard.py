@@ -4,8 +4,8 @@
 usage: test_guard.py BUILD_DIR|HELPER [--rounds N] [--seed S] [--planted] [--scheme NAME]
 
 Guards issue 2, "undo": main, agent, undertaker, pairs of them, or all three (then `recover`) are
-killed with SIGKILL, or main is stopped with SIGSTOP, while faults are applied and undone. After
-each round nothing may be left: no process, no stopped victim, no lowered limit, no group, no
+killed with SIGKILL, or one of them is stopped with SIGSTOP, while faults are applied and undone.
+After each round nothing may be left: no process, no stopped victim, no lowered limit, no group, no
 folder, no journal. With --planted the undertaker is disabled, and the run passes only when the
 harness finds left-overs: it proves that it can. With a BUILD_DIR and nothing else both are done.
 """
@@ -23,6 +23,8 @@ import time
 CLEAN_WITHIN_S = 8
 SCHEMES = ["main", "agent", "undertaker", "main+agent", "main+undertaker", "agent+undertaker",
            "all", "agent, main", "undertaker, main", "close"]
+# these take the seconds that a missed heartbeat takes
+SLOW = {7: "stop", 17: "hang agent", 27: "stop", 37: "hang undertaker"}
 
 
 def stat_of(pid):
@@ -156,7 +158,16 @@ class Round:
             left = self.await_clean()
             self.kill("main", signal.SIGCONT)
             self.wait_main()
+            if "event 6 " not in self.text():  # GUARD_LOST
+                return ["main did not learn that its family is gone"], left[1]
             return left if left[0] else (self.leftovers(), left[1])
+        if scheme.startswith("hang "):
+            time.sleep(0.3)
+            self.kill(scheme.split()[1], signal.SIGSTOP)
+            time.sleep(0.5)
+            self.kill("main")
+            self.wait_main()
+            return self.await_clean()
         if scheme == "close":
             self.main.stdin.close()
             self.wait_main()
@@ -221,7 +232,7 @@ def storm(args, rng, base):
     """All rounds; returns how many left something."""
     dirty, times = 0, {}
     for number in range(args.rounds):
-        scheme = args.scheme or ("stop" if number % 20 == 7 else rng.choice(SCHEMES))
+        scheme = args.scheme or SLOW.get(number % 40) or rng.choice(SCHEMES)
         if args.planted:
             scheme = "main+agent"
         r = Round(args, number, rng, base)
