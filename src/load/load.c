@@ -23,11 +23,11 @@ static int check_plan(const struct plan_load *p, struct err *err)
     return 0;
 }
 
-/* Raises the soft limit when the hard one allows it. */
+/* Each worker has a table of its own. Raises the soft limit when the hard one allows it. */
 static int check_descriptors(const struct plan_load *p, struct err *err)
 {
     struct rlimit lim;
-    rlim_t want = (rlim_t)p->concurrency + SPARE_DESCRIPTORS;
+    rlim_t want = (rlim_t)(p->concurrency / p->workers) + SPARE_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= want)
         return 0;
     if (lim.rlim_max >= want) {
@@ -35,9 +35,11 @@ static int check_descriptors(const struct plan_load *p, struct err *err)
         if (setrlimit(RLIMIT_NOFILE, &lim) == 0)
             return 0;
     }
-    return err_set(err, -EMFILE,
-                   "%d connections need %llu descriptors, the limit is %llu (ulimit -n)",
-                   p->concurrency, (unsigned long long)want, (unsigned long long)lim.rlim_max);
+    return err_set(
+        err, -EMFILE,
+        "%d connections need %llu descriptors a worker, the limit is %llu: more workers, "
+        "or raise it (ulimit -n)",
+        p->concurrency, (unsigned long long)want, (unsigned long long)lim.rlim_max);
 }
 
 static enum fate classify(const struct plan_load *p, int status)
@@ -73,7 +75,7 @@ int load_new(const struct load_config *config, struct load **ret, struct err *er
         goto out;
     l->workers = xcalloc(l->workers_n, sizeof *l->workers);
     for (unsigned i = 0; i < l->workers_n; i++)
-        l->workers[i].wake.fd = l->workers[i].loop.epoll_fd = -1;
+        l->workers[i].wake_fd = l->workers[i].loop.epoll_fd = -1;
     for (unsigned i = 0; i < l->workers_n && r == 0; i++)
         r = worker_init(&l->workers[i], l, i);
     if (r < 0) {
@@ -112,8 +114,8 @@ int load_start(struct load *l, int64_t start_ns, struct err *err)
     for (unsigned i = 0; i < started && code == 0; i++) {
         code = l->workers[i].start_code;
         if (code < 0)
-            err_set(err, code, "load '%s': a worker could not enter the lab's network: %s",
-                    l->plan->name, strerror(-code));
+            err_set(err, code, "load '%s': a worker could not start: %s", l->plan->name,
+                    strerror(-code));
     }
     if (code < 0) {
         load_abort(l);

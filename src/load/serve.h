@@ -5,7 +5,7 @@
  * idle connections, and new ones are opened while there are fewer under way than requests waiting.
  *
  *      arrival / ready user -> row opened -> queue -> connection -> row closed
- *                                              \\-> shed, stopped, connect failed -> row closed
+ *                                              \-> shed, stopped, connect failed -> row closed
  *
  * Whatever closes a row goes through serve_close_row, which counts its fate: that is where "due =
  * sum of the fates" is kept. Lifecycle: serve_init once per worker; plain state inside struct

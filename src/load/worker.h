@@ -64,6 +64,7 @@ struct worker {
     } last; /* answer that came whole in one piece */
 
     struct io wake;
+    int wake_fd; /* eventfd: written by the owner, in the tables of both threads */
     struct timer due, expiry, rest, stop;
     struct deferred soon;
 
