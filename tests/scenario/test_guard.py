@@ -104,19 +104,23 @@ class Round:
         else:
             pids = self.members()["guard-" + who]
         for pid in pids:
-            try:
-                os.kill(pid, signo)
-            except ProcessLookupError:
-                pass
+            self.kill_pid(pid, signo)
+
+    @staticmethod
+    def kill_pid(pid, signo=signal.SIGKILL):
+        try:
+            os.kill(pid, signo)
+        except ProcessLookupError:
+            pass
 
     def leftovers(self):
         left = []
         for kind, pids in self.members().items():
             left += [f"{kind} {p}" for p in pids]
         for name in os.listdir("/proc"):
-            if name.isdigit() and self.token in cmdline(name) and alive(name) \
-                    and int(name) != self.main.pid:
-                left.append(f"process {name} {cmdline(name)[1]}")
+            argv = cmdline(name) if name.isdigit() else []
+            if self.token in argv and alive(name) and int(name) != self.main.pid:
+                left.append(f"process {name} {argv[1]}")
         state = stat_of(self.victims[0].pid)
         if not state or state[0] == "T":
             left.append("victim is stopped")
@@ -216,12 +220,12 @@ class Round:
             self.main.wait()
         for pids in self.members().values():
             for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+                self.kill_pid(pid)
         time.sleep(0.02)
         self.recover()
         for name in os.listdir("/proc"):
-            if name.isdigit() and self.token in cmdline(name):
-                os.kill(int(name), signal.SIGKILL)
+            if name.isdigit() and self.token in cmdline(name) and alive(name):
+                self.kill_pid(int(name))
         for v in self.victims:
             v.kill()
             v.wait()
