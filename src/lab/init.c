@@ -114,7 +114,7 @@ static int make_ports(struct init *in, struct err *err)
     CLEANUP(close_p) int nl = nl_open();
     if (place.home_netns_fd < 0 || nl < 0)
         return err_set(err, -EMFILE, "network namespace: %s", strerror(EMFILE));
-    nl_link_up(&m, 1, 0, false); /* lo */
+    nl_link_up(&m, 1, 0, 0, false); /* lo */
     nl_talk(nl, &m);
     snprintf(dir, sizeof dir, "%s/" MOUNTS_DIR, in->config->run_dir);
     port_tun_path(tun_path, sizeof tun_path, dir);

@@ -53,13 +53,15 @@ void nl_nest_end(struct nl_msg *m, size_t nest)
     memcpy(m->bytes + nest + offsetof(struct rtattr, rta_len), &len, sizeof len);
 }
 
-void nl_link_up(struct nl_msg *m, int index, uint32_t mtu, bool noarp)
+void nl_link_up(struct nl_msg *m, int index, uint32_t mtu, uint32_t queue, bool noarp)
 {
     unsigned on = IFF_UP | (noarp ? IFF_NOARP : 0u);
     struct ifinfomsg body = {.ifi_index = index, .ifi_flags = on, .ifi_change = on};
     nl_begin(m, RTM_NEWLINK, 0, &body, sizeof body);
     if (mtu)
         nl_put(m, IFLA_MTU, &mtu, sizeof mtu);
+    if (queue)
+        nl_put(m, IFLA_TXQLEN, &queue, sizeof queue);
 }
 
 void nl_addr_add(struct nl_msg *m, int index, uint32_t addr, unsigned prefix)

@@ -36,7 +36,8 @@ void nl_put(struct nl_msg *m, uint16_t type, const void *p, size_t n);
 size_t nl_nest(struct nl_msg *m, uint16_t type); /* returns what nl_nest_end needs */
 void nl_nest_end(struct nl_msg *m, size_t nest);
 
-void nl_link_up(struct nl_msg *m, int index, uint32_t mtu, bool noarp); /* mtu 0 = as it is */
+/* mtu, queue (packets waiting to be sent): 0 = as it is */
+void nl_link_up(struct nl_msg *m, int index, uint32_t mtu, uint32_t queue, bool noarp);
 void nl_addr_add(struct nl_msg *m, int index, uint32_t addr, unsigned prefix);
 void nl_veth_add(struct nl_msg *m, const struct nl_veth *v);
 

@@ -97,11 +97,11 @@ static int configure(struct port *p, const struct port_place *place, uint32_t ad
     CLEANUP(close_p) int nl = nl_open();
     if (nl < 0)
         return nl;
-    nl_link_up(&m, (int)if_nametoindex("lo"), 0, false);
+    nl_link_up(&m, (int)if_nametoindex("lo"), 0, 0, false);
     if ((r = nl_talk(nl, &m)) < 0)
         return r;
     int eth0 = (int)if_nametoindex("eth0");
-    nl_link_up(&m, eth0, PORT_MTU, true);
+    nl_link_up(&m, eth0, PORT_MTU, PORT_QUEUE, true);
     if ((r = nl_talk(nl, &m)) < 0)
         return r;
     nl_addr_add(&m, eth0, addr, prefix);

@@ -16,6 +16,9 @@
 #include "lab/pkt.h"
 
 #define PORT_MTU 1500
+#define PORT_QUEUE                                                                                 \
+    4096 /* packets that wait while the switch is off the processor: 500, TUN's own                \
+            choice, loses bursts on a busy machine */
 
 struct port_ops;
 struct port {

@@ -46,7 +46,7 @@ static int open_far_end(const char *name)
     unsigned index = if_nametoindex(name);
     if (index == 0)
         return -errno;
-    nl_link_up(&m, (int)index, 0, true);
+    nl_link_up(&m, (int)index, 0, 0, true);
     int r = nl_talk(nl, &m);
     if (r < 0)
         return r;
