@@ -46,7 +46,7 @@ int finish_exit_status(enum verdict verdict)
 static int write_file(const char *target, struct record *record,
                       const struct check_results *results)
 {
-    const char *path;
+    const char *path = NULL;
     const struct report_format *format = format_of(target, &path);
     FILE *out = fopen(path, "we");
     int r = out ? format->write(out, record, results, false) : -errno;

@@ -112,8 +112,8 @@ static int remove_below(struct removal *r, int fd, int depth);
 
 static int remove_dir_at(struct removal *r, int at, const char *name, int depth)
 {
-    uint64_t id;
-    dev_t dev;
+    uint64_t id = 0;
+    dev_t dev = 0;
     int fd = open_dir(at, name);
     if (fd < 0)
         return fd == -ENOENT ? 0 : fd;
@@ -212,8 +212,8 @@ static int remove_tree(struct fault_ctx *c, const char *path)
     int parent CLEANUP(close_p) = open_parent(path, name, sizeof name);
     if (parent < 0)
         return parent;
-    uint64_t parent_id;
-    dev_t parent_dev;
+    uint64_t parent_id = 0;
+    dev_t parent_dev = 0;
     r.top_fd = open_dir(parent, name);
     if (r.top_fd < 0)
         return r.top_fd;
