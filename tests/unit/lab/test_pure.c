@@ -75,6 +75,18 @@ TEST(long_line_is_cut_and_marked)
     buf_done(&g.text);
 }
 
+TEST(carriage_return_inside_a_cut_line_does_not_hide_the_cut)
+{
+    struct lines l;
+    struct got g = {0};
+    lines_init(&l);
+    for (int i = 0; i < 2 * LINE_BYTES; i++)
+        feed(&l, &g, "\r");
+    feed(&l, &g, "\n");
+    ASSERT_CONTAINS(buf_str(&g.text), "[cut 4128 bytes]");
+    buf_done(&g.text);
+}
+
 TEST(line_of_exactly_the_kept_length_is_not_marked)
 {
     for (size_t n = LINE_BYTES - 34; n < LINE_BYTES - 30; n++) {
