@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
+
 void json_init(struct json *j, struct buf *out, int indent)
 {
     *j = (struct json){.out = out, .indent = indent};
@@ -67,27 +69,6 @@ void json_end_array(struct json *j)
     close_level(j, ']');
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 when there is none (RFC 3629: no overlong forms, no
- * surrogates). */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
-                 : (p[0] & 0xf0) == 0xe0        ? 3
-                 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-                                                : 0;
-    if (len == 0 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static void add_escaped(struct buf *out, unsigned char c)
 {
     switch (c) {
@@ -105,7 +86,7 @@ static void add_quoted(struct buf *out, const char *s, size_t n)
     buf_add_char(out, '"');
     for (size_t i = 0; i < n;) {
         unsigned char c = (unsigned char)s[i];
-        size_t len = utf8_length((const unsigned char *)s + i, n - i);
+        size_t len = utf8_take(s + i, n - i, NULL);
         if (len == 0) {
             buf_add_str(out, "\xef\xbf\xbd");
             len = 1;

@@ -19,6 +19,10 @@ static int load_manifest(struct plans_loaded *l, size_t i, struct plan_errors *e
     plan_errors_done(&m->warnings);
     if (r < 0)
         return r;
+    struct buf notes = {0};
+    manifest_notes(m, l->plan, &notes);
+    fputs(buf_str(&notes), stderr);
+    buf_done(&notes);
     if (plans_fault_duration(l, i) >= 0)
         return 0;
     buf_printf(&errors->text,

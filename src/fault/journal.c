@@ -131,20 +131,18 @@ int journal_create(struct journal *j, const char *dir, struct err *err)
     int r = journal_state_dir(dir, resolved, sizeof resolved);
     if (r < 0)
         return err_set(err, r, "the name of the state folder is too long");
-    r = make_state_dir(resolved, err);
-    if (r < 0)
-        return r;
-    if (!realpath(resolved, full))
-        return err_set(err, -errno, "cannot resolve the state folder %s: %s", resolved,
-                       strerror(errno));
-    /* a clean-up running at the same time may take the fresh dot file for a left-over one */
+    /* a clean-up running at the same time may take the fresh dot file for a left-over one, or the
+     * folder for one that nobody needs any more */
     for (int i = 0; i < 5; i++) {
-        r = make_file(j, full);
+        r = make_state_dir(resolved, err);
+        if (r < 0)
+            return r;
+        r = realpath(resolved, full) ? make_file(j, full) : -errno;
         if (r != -EAGAIN && r != -ENOENT)
             break;
     }
     if (r < 0)
-        return err_set(err, r, "cannot make the undo journal in %s: %s", full, strerror(-r));
+        return err_set(err, r, "cannot make the undo journal in %s: %s", resolved, strerror(-r));
     return 0;
 }
 
@@ -181,12 +179,29 @@ void journal_done(struct journal *j)
     *j = (struct journal){.fd = -1};
 }
 
+/* A default state folder (.../squall, .../squall-UID) goes with the last thing in it; one that a
+ * caller named is the caller's. */
+static void drop_state_dir(const char *journal_path)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s", journal_path);
+    char *end = strrchr(dir, '/');
+    if (!end)
+        return;
+    *end = '\0';
+    const char *name = strrchr(dir, '/');
+    if (name && strncmp(name, "/squall", 7) == 0)
+        rmdir(dir);
+}
+
 void journal_unlink(struct journal *j)
 {
     struct stat ours, there;
-    if (fstat(j->fd, &ours) == 0 && lstat(j->path, &there) == 0 && ours.st_ino == there.st_ino &&
-        ours.st_dev == there.st_dev)
-        unlink(j->path);
+    if (fstat(j->fd, &ours) < 0 || lstat(j->path, &there) < 0 || ours.st_ino != there.st_ino ||
+        ours.st_dev != there.st_dev)
+        return;
+    unlink(j->path);
+    drop_state_dir(j->path);
 }
 
 static struct flock role_lock(enum journal_role role)

@@ -101,7 +101,8 @@ int journal_create(struct journal *j, const char *dir, struct err *err);
 /* Maps a journal by its descriptor, which then belongs to j. -EBADMSG: not a journal of ours. */
 int journal_attach(struct journal *j, int fd);
 void journal_done(struct journal *j); /* unmaps and closes; the file stays */
-/* Removes the file, if it is still the one that is mapped. */
+/* Removes the file, if it is still the one that is mapped, and a default state folder that is empty
+ * then. */
 void journal_unlink(struct journal *j);
 
 int journal_take_role(struct journal *j, enum journal_role role); /* -EAGAIN: another has it */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define NUMBER_BYTES 64
 
@@ -61,26 +62,6 @@ static struct str take_word(struct line *l)
     return (struct str){l->p + start, l->at - start};
 }
 
-/* Length of the UTF-8 sequence at p, 0 for none and for NUL (RFC 3629). */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    size_t len = p[0] == 0                      ? 0
-                 : p[0] < 0x80                  ? 1
-                 : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-                 : (p[0] & 0xf0) == 0xe0        ? 3
-                 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-                                                : 0;
-    if (len == 0 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static int take_escape(struct line *l)
 {
     char c = l->at + 1 < l->n ? l->p[l->at + 1] : '\0';
@@ -104,8 +85,8 @@ static int take_value_text(struct line *l, struct str *ret)
                 return r;
             continue;
         }
-        size_t len = utf8_length((const unsigned char *)l->p + l->at, l->n - l->at);
-        if (len == 0)
+        size_t len = utf8_take(l->p + l->at, l->n - l->at, NULL);
+        if (len == 0 || l->p[l->at] == '\0')
             return bad(l, "a label value is not UTF-8 text");
         memcpy(l->scratch + l->scratch_n, l->p + l->at, len);
         l->scratch_n += len;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
+
 #define SOURCE_LINE_SHOWN 160
 
 void problems_init(struct problems *p)
@@ -113,6 +115,19 @@ static struct str source_line(struct str text, int line)
     return s;
 }
 
+/* Up to n bytes of the line as a terminal may show them: what is no character or a control becomes
+ * '?'. */
+static void add_shown(struct buf *out, struct str line, size_t n)
+{
+    for (size_t i = 0; i < n && i < line.n;) {
+        uint32_t point;
+        size_t len = utf8_take(line.p + i, line.n - i, &point);
+        bool shown = len > 0 && (point >= 0x20 || point == '\t') && (point < 0x7f || point >= 0xa0);
+        buf_add(out, shown ? line.p + i : "?", shown ? len : 1);
+        i += len ? len : 1;
+    }
+}
+
 /* The source line and a caret under the column; a long line is cut around the column. Tabs are
  * repeated before the caret, so that it stands under its character in any terminal. */
 static void add_caret(struct buf *out, struct str line, int column)
@@ -122,21 +137,19 @@ static void add_caret(struct buf *out, struct str line, int column)
         at = line.n;
     if (at > SOURCE_LINE_SHOWN * 3 / 4)
         from = at - SOURCE_LINE_SHOWN / 2;
-    while (from > 0 && from < line.n && ((unsigned char)line.p[from] & 0xc0) == 0x80)
+    for (int back = 0; back < 3 && from > 0 && ((unsigned char)line.p[from] & 0xc0) == 0x80; back++)
         from--;
-    size_t n = line.n - from < SOURCE_LINE_SHOWN ? line.n - from : SOURCE_LINE_SHOWN;
-    while (from + n < line.n && ((unsigned char)line.p[from + n] & 0xc0) == 0x80)
-        n--;
+    struct str rest = {line.p + from, line.n - from};
     buf_add_str(out, "    ");
     buf_add_str(out, from ? "..." : "");
-    buf_add(out, line.p + from, n);
-    buf_add_str(out, from + n < line.n ? "...\n    " : "\n    ");
+    add_shown(out, rest, SOURCE_LINE_SHOWN);
+    buf_add_str(out, rest.n > SOURCE_LINE_SHOWN ? "...\n    " : "\n    ");
     buf_add_str(out, from ? "   " : "");
-    for (size_t i = from; i < at; i++)
-        if (line.p[i] == '\t')
-            buf_add_char(out, '\t');
-        else if (((unsigned char)line.p[i] & 0xc0) != 0x80)
-            buf_add_char(out, ' ');
+    for (size_t i = 0; i < at - from;) {
+        size_t len = utf8_take(rest.p + i, rest.n - i, NULL);
+        buf_add_char(out, rest.p[i] == '\t' ? '\t' : ' ');
+        i += len ? len : 1;
+    }
     buf_add_str(out, "^\n");
 }
 

@@ -1,6 +1,7 @@
 #include "report/escape.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 struct range {
     uint32_t first, last;
@@ -44,30 +45,6 @@ int escape_columns(uint32_t point)
     return in_ranges(point, double_wide, ARRAY_SIZE(double_wide)) ? 2 : 1;
 }
 
-size_t escape_utf8(const char *s, size_t n, uint32_t *ret_point)
-{
-    const unsigned char *p = (const unsigned char *)s;
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t len = n == 0                         ? 0
-                 : p[0] < 0x80                  ? 1
-                 : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-                 : (p[0] & 0xf0) == 0xe0        ? 3
-                 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-                                                : 0;
-    if (len == 0 || len > n)
-        return 0;
-    uint32_t point = len == 1 ? p[0] : p[0] & (0x7fu >> len);
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        point = point << 6 | (p[i] & 0x3f);
-    }
-    if (point < least[len] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-        return 0;
-    *ret_point = point;
-    return len;
-}
-
 static void add_visible(struct buf *out, uint32_t point)
 {
     switch (point) {
@@ -85,7 +62,7 @@ static void escape(struct buf *out, const char *s, size_t n, special_fn *special
 {
     for (size_t i = 0; i < n;) {
         uint32_t point;
-        size_t len = escape_utf8(s + i, n - i, &point);
+        size_t len = utf8_take(s + i, n - i, &point);
         const char *replaced = len ? special(point) : NULL;
         if (len == 0)
             buf_printf(out, "\\x%02x", (unsigned char)s[i]);

@@ -17,8 +17,6 @@ void escape_terminal(struct buf *out, const char *s, size_t n); /* also for plai
 void escape_xml(struct buf *out, const char *s, size_t n);      /* in text and in attributes */
 void escape_markdown(struct buf *out, const char *s, size_t n); /* in running text and in tables */
 
-/* One character: its length and code point; 0 when the bytes are not UTF-8. */
-size_t escape_utf8(const char *s, size_t n, uint32_t *ret_point);
 /* Columns of a terminal that a character takes: 0, 1 or 2 (UAX 11, coarse). */
 int escape_columns(uint32_t point);
 /* A control, or one that changes how others are shown (bidi, zero width, line separators). */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "report/escape.h"
 
 static const char *const style_codes[] = {
@@ -27,7 +28,7 @@ static int columns_of(const char *s, size_t n)
     int columns = 0;
     for (size_t i = 0; i < n;) {
         uint32_t point = 0;
-        size_t len = escape_utf8(s + i, n - i, &point);
+        size_t len = utf8_take(s + i, n - i, &point);
         columns += len ? escape_columns(point) : 1;
         i += len ? len : 1;
     }
@@ -40,7 +41,7 @@ static size_t fitting(const char *s, size_t n, int room)
     size_t i = 0;
     while (i < n) {
         uint32_t point = 0;
-        size_t len = escape_utf8(s + i, n - i, &point);
+        size_t len = utf8_take(s + i, n - i, &point);
         int wide = len ? escape_columns(point) : 1;
         if (wide > room)
             break;

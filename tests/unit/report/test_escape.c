@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "report/escape.h"
 #include "report/pen.h"
 #include "tests.h"
@@ -60,7 +61,7 @@ TEST(random_bytes_never_act)
         all[round % 3](&out, s, n);
         for (size_t i = 0; i < out.n;) {
             uint32_t point = 0;
-            size_t len = escape_utf8(out.p + i, out.n - i, &point);
+            size_t len = utf8_take(out.p + i, out.n - i, &point);
             ASSERT(len > 0 && !escape_is_control(point));
             i += len;
         }
