@@ -399,6 +399,108 @@ TEST(a_full_ledger_holds_the_closed_model)
     ASSERT_EQ(s.requests, 1000);
 }
 
+/* Larger than what the kernel takes at once, so the request goes out in parts, each rendered again.
+ */
+#define LARGE_BYTES (6 << 20)
+
+/* Reads `requests` large requests on one connection, a little at a time, and checks every byte. */
+struct slow_reader {
+    struct server s;
+    int requests, good;
+    bool read;
+};
+
+static bool read_exactly(int fd, char *to, size_t n)
+{
+    while (n > 0) {
+        ssize_t got = recv(fd, to, n < 50000 ? n : 50000, 0);
+        if (got <= 0)
+            return false;
+        to += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+static bool read_large(int fd, int id, char *body)
+{
+    char head[4096] = "";
+    size_t n = 0, length = 0;
+    while (!strstr(head, "\r\n\r\n"))
+        if (n == sizeof head - 1 || !read_exactly(fd, head + n++, 1))
+            return false;
+    if (sscanf(strstr(head, "Content-Length: "), "Content-Length: %zu", &length) != 1 ||
+        length != LARGE_BYTES + 2 || !read_exactly(fd, body, length))
+        return false;
+    for (size_t i = 1; i <= LARGE_BYTES; i++)
+        if (body[i] != 'x')
+            return false;
+    return body[0] == '0' + id && body[length - 1] == '0' + id;
+}
+
+static void *serve_slowly(void *ctx)
+{
+    struct slow_reader *r = ctx;
+    static char body[LARGE_BYTES + 16];
+    static const char ok[] = "HTTP/1.1 202 A\r\n" LENGTH_0;
+    int fd = accept(r->s.fd, NULL, NULL);
+    for (int i = 0; r->read && i < r->requests && read_large(fd, i, body); i++)
+        r->good += send(fd, ok, sizeof ok - 1, MSG_NOSIGNAL) > 0;
+    char wait;
+    ssize_t n = read(r->s.stop[0], &wait, 1);
+    (void)n;
+    close(fd);
+    return NULL;
+}
+
+static void large_requests(bool read, int requests, struct run *r, struct slow_reader *reader)
+{
+    static char text[LARGE_BYTES + 32];
+    struct err err = {0};
+    struct template *t;
+    int small = 4096;
+    *reader = (struct slow_reader){.requests = requests, .read = read};
+    struct server *s = &reader->s;
+    ASSERT_OK(addr_from_ip("127.0.0.1", 0, &s->addr));
+    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    ASSERT_OK(bind(s->fd, (struct sockaddr *)&s->addr.sa, s->addr.len));
+    ASSERT_OK(listen(s->fd, 4));
+    ASSERT_OK(getsockname(s->fd, (struct sockaddr *)&s->addr.sa, &s->addr.len));
+    ASSERT_OK(pipe(s->stop));
+    ASSERT_OK(pthread_create(&s->thread, NULL, serve_slowly, reader));
+
+    run_init(r, PLAN_CLOSED);
+    strcpy(text, "{{id}}");
+    memset(text + 6, 'x', LARGE_BYTES);
+    strcpy(text + 6 + LARGE_BYTES, "{{id}}");
+    ASSERT_OK(template_compile(&r->arena, text, &r->plan.vars, &t, &err));
+    r->variant.body = t;
+    r->variant.body_text = text;
+    r->plan.method = "POST";
+    r->plan.concurrency = r->plan.workers = 1;
+    r->plan.requests = requests;
+    r->plan.timeout_ns = read ? 100 * NS_PER_S : 50 * NS_PER_MS;
+    run_start(r, &s->addr);
+    run_end(r);
+    server_stop(s);
+}
+
+TEST(requests_larger_than_the_kernel_takes)
+{
+    struct run r;
+    struct slow_reader reader;
+    large_requests(true, 3, &r, &reader);
+    ASSERT_EQ(reader.good, 3);
+    ASSERT_EQ(r.counts.fates[FATE_ACCEPTED], 3);
+    ASSERT_LT(3 * LARGE_BYTES, r.counts.bytes_out);
+    large_requests(false, 1, &r, &reader);
+    ASSERT_EQ(r.counts.sent, 1);
+    ASSERT_EQ(r.counts.fates[FATE_UNKNOWN], 1);
+    ASSERT_EQ(r.counts.reasons[REASON_TIMEOUT], 1);
+    ASSERT_LT(r.counts.bytes_out, LARGE_BYTES);
+}
+
 /* A pipe that ends when its writer closes it must end although a worker was started meanwhile. */
 TEST(a_worker_holds_none_of_our_descriptors)
 {
