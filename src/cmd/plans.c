@@ -10,6 +10,17 @@ int64_t plans_fault_duration(const struct plans_loaded *l, size_t phase)
     return asked >= 0 ? asked : l->manifests[phase].duration_ns;
 }
 
+static void print_notes(const struct manifest *m, const struct plan *plan, const char *file)
+{
+    struct buf notes = {0};
+    manifest_notes(m, plan, &notes);
+    for (struct str rest = str_of(buf_str(&notes)); rest.n;) {
+        struct str line = str_split(&rest, '\n');
+        fprintf(stderr, "%s: note: %.*s\n", file, (int)line.n, line.p);
+    }
+    buf_done(&notes);
+}
+
 static int load_manifest(struct plans_loaded *l, size_t i, struct plan_errors *errors)
 {
     const struct plan_phase *phase = &l->plan->phases[i];
@@ -19,10 +30,7 @@ static int load_manifest(struct plans_loaded *l, size_t i, struct plan_errors *e
     plan_errors_done(&m->warnings);
     if (r < 0)
         return r;
-    struct buf notes = {0};
-    manifest_notes(m, l->plan, &notes);
-    fputs(buf_str(&notes), stderr);
-    buf_done(&notes);
+    print_notes(m, l->plan, phase->manifest_file);
     if (plans_fault_duration(l, i) >= 0)
         return 0;
     buf_printf(&errors->text,

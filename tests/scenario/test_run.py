@@ -8,7 +8,7 @@ import time
 import unittest
 import xml.etree.ElementTree
 
-from common import ROOT, Squall, main
+from common import BUILD, ROOT, Squall, main
 
 REDIS = """
     redis:
@@ -168,6 +168,52 @@ class Verdicts(Squall):
         self.assertGreater(n, 50)
         self.assertEqual(lists[0][:n], lists[2][:n])
         self.assertEqual(lists[1][:n], lists[3][:n])
+
+
+class Answers(Squall):
+    """What comes back is hostile: every request still gets its one fate."""
+
+    BAD = ("truncated", "endless", "chunked-wrong", "two-lengths", "length-chunked", "garbage", "nul", "close", "reset")
+    SERVER = os.path.join(BUILD, "tests/unit/load/http_server")
+
+    @unittest.skipUnless(os.path.exists(SERVER), "the test server is not in this build folder")
+    def test_broken_servers(self):
+        server = subprocess.Popen([self.SERVER], stdout=subprocess.PIPE, text=True)
+        try:
+            port = int(server.stdout.readline().split()[1])
+            loads = "".join("  %s:\n    get: http://127.0.0.1:%d/%s\n    arrive: {rate: 40/s}\n    timeout: 700ms\n" % (n, port, n)
+                            for n in ("ok",) + self.BAD)
+            path = self.write("p.yaml", "squall: 1\nname: t\nload:\n" + loads + "storm:\n  - baseline: 1s\nchecks:\n"
+                              "  - errors: {load: ok, share: < 1%}\n" + "".join(
+                                  "  - errors: {load: %s, share: \">= 100%%\"}\n" % n for n in self.BAD))
+            self.expect(0, "run", path, "--out", self.run_file())
+        finally:
+            server.terminate()
+            counted = server.communicate(timeout=10)[0]
+        rows = self.query("select l.name, e.due, e.accepted, e.unknown, e.sent from load_ends e join loads l using (load)")
+        self.assertEqual(len(rows), 1 + len(self.BAD))
+        for name, due, accepted, unknown, sent in rows:
+            self.assertEqual((due, sent), (40, 40), name)
+            self.assertEqual((accepted, unknown), (40, 0) if name == "ok" else (0, 40), name)
+        self.assertEqual(json.loads(counted.strip().splitlines()[-1])["requests"], 40 * len(rows))
+
+    def test_nothing_listens(self):
+        path = self.write("p.yaml", "squall: 1\nname: t\nload:\n  a:\n    get: http://127.0.0.1:9/\n    arrive: {rate: 40/s}\n"
+                          "storm:\n  - baseline: 500ms\nchecks:\n  - errors: {load: a, share: \"< 1%\"}\n")
+        self.expect(1, "run", path, "--out", self.run_file())
+        self.assertEqual(self.query("select due, failed, sent from load_ends"), [(20, 20, 0)])
+
+    def test_metrics_malformed(self):
+        for text, word in (("a{b=\\\"c 1", "line 1"), ("good 1\\n\\0", "metrics"), ("x 1\\nx 2", "metrics")):
+            with self.subTest(text):
+                path = self.write("p.yaml", plan(
+                    WEB.rstrip() + "\n      metrics: {path: \":8000/metrics\", every: 100ms}\n      files: {metrics: \"%s\\n\"}\n" % text.replace("\\0", ""),
+                    GET_WEB, checks="  - metric: {service: web, series: good, value: == 1}\n"))
+                status, out = self.squall("run", path, "--out", self.run_file())
+                self.assertEqual(status, 0 if "good" in text else 5, out)
+                os.unlink(self.run_file())
+                if "good" not in text:
+                    self.assertIn("scrape", out)
 
 
 class Interruption(Squall):
