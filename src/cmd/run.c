@@ -4,19 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/units.h"
 #include "check/check.h"
 #include "cmd/finish.h"
 #include "cmd/pack.h"
 #include "cmd/run.h"
-#include "version.h"
 
 #define TICK_NS (100 * NS_PER_MS)
 
@@ -79,7 +74,7 @@ void run_abort(struct run *run, int exit_status, const char *fmt, ...)
     wind_down(run);
 }
 
-static void on_signal(struct signals *signals, int signo)
+void run_on_signal(struct signals *signals, int signo)
 {
     struct run *run = container_of(signals, struct run, signals);
     if (run->interrupted) {
@@ -161,100 +156,10 @@ void run_storm_done(struct run *run, int64_t now_ns)
     run_set_state(run, RUN_DRAINING);
 }
 
-static int set_seed(struct run *run, struct err *err)
-{
-    int64_t given = 0;
-    run->seed = run->plan->seed;
-    if (run->options.seed && (units_int(str_of(run->options.seed), &given) < 0 || given < 0))
-        return err_set(err, -EINVAL, "--seed wants a whole number, not \"%s\"", run->options.seed);
-    if (run->options.seed)
-        run->seed = (uint64_t)given;
-    while (run->seed == 0) {
-        if (getrandom(&run->seed, sizeof run->seed, 0) != sizeof run->seed)
-            return err_set(err, -errno, "getrandom: %s", strerror(errno));
-        run->seed >>= 12; /* so that it survives JSON and a person's copying */
-    }
-    return 0;
-}
-
-static void describe_machine(struct run *run)
-{
-    struct utsname u;
-    uname(&u);
-    long mib = sysconf(_SC_PHYS_PAGES) / (1024 * 1024 / sysconf(_SC_PAGESIZE));
-    snprintf(run->machine, sizeof run->machine, "%s %s %s, %ld CPUs, %ld MiB, %s", u.sysname,
-             u.release, u.machine, sysconf(_SC_NPROCESSORS_ONLN), mib,
-             geteuid() == 0 ? "root" : "rootless");
-}
-
-static void name_run(struct run *run)
-{
-    char when[32];
-    time_t now = time(NULL);
-    struct tm tm;
-    localtime_r(&now, &tm);
-    strftime(when, sizeof when, "%Y%m%d-%H%M%S", &tm);
-    snprintf(run->run_id, sizeof run->run_id, "%s-%d", when, (int)getpid());
-    if (run->options.out)
-        snprintf(run->out_path, sizeof run->out_path, "%s", run->options.out);
-    else
-        snprintf(run->out_path, sizeof run->out_path, "%s-%s.run", run->plan->name, run->run_id);
-}
-
-static int open_record(struct run *run, struct err *err)
-{
-    struct record_meta meta = {.run_id = run->run_id,
-                               .squall_version = SQUALL_VERSION,
-                               .machine = run->machine,
-                               .tier = run->lab ? lab_tier(run->lab) : "loopback only",
-                               .seed = run->seed,
-                               .started_wall_ns =
-                                   clock_wall_ns() - (clock_now_ns() - run->start_ns)};
-    return record_create(run->out_path, run->plan, &meta, &run->record, err);
-}
-
-static int open_all(struct run *run, struct err *err)
-{
-    static const int signos[] = {SIGINT, SIGTERM, SIGHUP};
-    int r = loop_init(&run->loop);
-    if (r < 0)
-        return err_set(err, r, "event loop: %s", strerror(-r));
-    if ((r = signals_open(&run->loop, &run->signals, signos, ARRAY_SIZE(signos), on_signal)) < 0)
-        return err_set(err, r, "signals: %s", strerror(-r));
-    run->series = series_store_new();
-    if (run->plan->services_n > 0 && (r = run_lab_open(run, err)) < 0)
-        return r;
-    if ((r = open_record(run, err)) < 0)
-        return r;
-    if ((r = run_loads_open(run, err)) < 0)
-        return r;
-    timer_init(&run->tick, on_tick);
-    timer_start(&run->loop, &run->tick, run->loop.now_ns);
-    return 0;
-}
-
-static void close_all(struct run *run)
-{
-    run_settle_done(run);
-    run_loads_close(run);
-    run_observe_stop(run);
-    run_lab_close(run);
-    if (run->live)
-        live_close(run->live);
-    record_close(run->record);
-    series_store_free(run->series);
-    if (run->loop.epoll_fd >= 0) {
-        signals_close(&run->loop, &run->signals);
-        loop_done(&run->loop);
-    }
-    for (size_t i = 0; i < run->plan->services_n; i++)
-        for (int k = 0; k < RUN_LAST_LINES; k++)
-            free(run->services[i].last[k]);
-    free(run->services);
-}
-
 static void greet(struct run *run)
 {
+    timer_init(&run->tick, on_tick);
+    timer_start(&run->loop, &run->tick, run->loop.now_ns);
     run_event(run, run->start_ns, LIVE_PLAIN, "run", run->plan->name, "seed %llu, %s, %s",
               (unsigned long long)run->seed, run->lab ? lab_tier(run->lab) : "no lab",
               run->machine);
@@ -276,8 +181,6 @@ static int conclude(struct run *run)
                             run->options.quiet, true);
     if (run->failure[0])
         fprintf(stderr, "squall: %s\n", run->failure);
-    if (run->undo_failed)
-        return EXIT_UNDO;
     return run->exit_status ? run->exit_status : status;
 }
 
@@ -301,21 +204,19 @@ static int run_plan(struct run *run, struct err *err)
     run->services = xcalloc(run->plan->services_n + 1, sizeof *run->services);
     for (size_t i = 0; i < run->plan->services_n; i++)
         run->services[i].state = "waiting";
-    describe_machine(run);
-    name_run(run);
     run->live = live_open(STDOUT_FILENO, run->start_ns, run->options.quiet);
     if (run->options.no_color)
         live_no_colour(run->live);
     int status = EXIT_TARGET;
-    if (open_all(run, err) == 0) {
+    if (run_open(run, err) == 0) {
         greet(run);
         while (run->state != RUN_DONE && loop_turn(&run->loop, -1) == 0)
             ;
         await_loads(run);
         status = conclude(run);
     }
-    close_all(run);
-    return status;
+    run_close(run);
+    return run->undo_failed ? EXIT_UNDO : status;
 }
 
 static int run_one(const struct run_options *options, const char *path)
@@ -326,7 +227,7 @@ static int run_one(const struct run_options *options, const char *path)
     if (plans_load(path, &options->sets, &run.loaded) == 0) {
         run.plan = run.loaded.plan;
         run.manifests = run.loaded.manifests;
-        status = set_seed(&run, &err) < 0 ? EXIT_USAGE : run_plan(&run, &err);
+        status = run_set_seed(&run, &err) < 0 ? EXIT_USAGE : run_plan(&run, &err);
     }
     plans_unload(&run.loaded);
     if (err.code) {

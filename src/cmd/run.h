@@ -127,6 +127,13 @@ void run_abort(struct run *run, int exit_status, const char *fmt, ...)
 void run_event(struct run *run, int64_t t_ns, enum live_tone tone, const char *kind,
                const char *subject, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
+void run_on_signal(struct signals *signals, int signo);
+
+/* run_open.c */
+int run_set_seed(struct run *run, struct err *err);
+int run_open(struct run *run, struct err *err);
+void run_close(struct run *run); /* also what is half open */
+
 /* run_lab.c */
 int run_lab_open(struct run *run, struct err *err);
 void run_lab_close(struct run *run); /* idempotent; also ends the guard */

@@ -2,14 +2,10 @@
 
 #include "base/mem.h"
 
-#define TABLE(NAME, REST)                                                                          \
-    {                                                                                              \
-#NAME, "CREATE TABLE " #NAME " " REST                                                      \
-    }
-#define VIEW(NAME, REST)                                                                           \
-    {                                                                                              \
-#NAME, "CREATE VIEW " #NAME " AS " REST                                                    \
-    }
+/* clang-format off */
+#define TABLE(NAME, REST) { #NAME, "CREATE TABLE " #NAME " " REST }
+#define VIEW(NAME, REST)  { #NAME, "CREATE VIEW " #NAME " AS " REST }
+/* clang-format on */
 
 const struct schema_object schema_tables[] = {
     TABLE(meta, "(key TEXT PRIMARY KEY NOT NULL, value) WITHOUT ROWID"),
@@ -68,49 +64,46 @@ const size_t schema_tables_n = ARRAY_SIZE(schema_tables);
 
 #define SECONDS(COLUMN) "round(" COLUMN " / 1e9, 6)"
 
+/* clang-format off */
 const struct schema_object schema_views[] = {
     {"settled_by_key", "CREATE INDEX settled_by_key ON settled_objects (load, key)"},
-    VIEW(v_events, "SELECT " SECONDS("t_ns") " AS t_s, kind, subject, severity, text FROM events "
-                                             "ORDER BY t_ns"),
+    VIEW(v_events,
+         "SELECT " SECONDS("t_ns") " AS t_s, kind, subject, severity, text "
+         "FROM events ORDER BY t_ns"),
     VIEW(v_requests,
-         "SELECT l.name AS load, q.id, p.name AS phase, " SECONDS(
-             "q.due_ns") " AS due_s, "
-                         "nullif(" SECONDS(
-                             "q.sent_ns") ", 0) AS sent_s, "
-                                          "nullif(" SECONDS(
-                                              "q.answered_ns") ", 0) AS answered_s, "
-                                                               "CASE WHEN q.sent_ns > 0 AND "
-                                                               "q.answered_ns > 0 THEN "
-                                                               "round((q.answered_ns - "
-                                                               "iif(l.model = 'open', q.due_ns, "
-                                                               "q.sent_ns)) / 1e6, 3) END AS "
-                                                               "latency_ms, "
-                                                               "q.status, q.bytes, f.name AS fate, "
-                                                               "e.name AS reason FROM requests q "
-                                                               "LEFT JOIN loads l USING (load) "
-                                                               "LEFT JOIN fates f USING (fate) "
-                                                               "LEFT JOIN reasons e USING (reason) "
-                                                               "LEFT JOIN phases p "
-                                                               "ON q.due_ns >= p.start_ns AND "
-                                                               "(p.end_ns IS NULL OR q.due_ns < "
-                                                               "p.end_ns)"),
+         "SELECT l.name AS load, q.id, p.name AS phase, " SECONDS("q.due_ns") " AS due_s, "
+         "nullif(" SECONDS("q.sent_ns") ", 0) AS sent_s, "
+         "nullif(" SECONDS("q.answered_ns") ", 0) AS answered_s, "
+         "CASE WHEN q.sent_ns > 0 AND q.answered_ns > 0 THEN round((q.answered_ns - "
+         "iif(l.model = 'open', q.due_ns, q.sent_ns)) / 1e6, 3) END AS latency_ms, "
+         "q.status, q.bytes, f.name AS fate, e.name AS reason "
+         "FROM requests q LEFT JOIN loads l USING (load) "
+         "LEFT JOIN fates f USING (fate) LEFT JOIN reasons e USING (reason) "
+         "LEFT JOIN phases p ON q.due_ns >= p.start_ns "
+         "AND (p.end_ns IS NULL OR q.due_ns < p.end_ns)"),
     VIEW(v_settlement,
          "SELECT i.load, i.key, sum(f.name = 'accepted') AS accepted, "
-         "sum(f.name = 'unknown') AS unknown, sum(f.name NOT IN ('accepted', 'unknown')) AS "
-         "others, coalesce((SELECT sum(o.n) FROM settled_objects o WHERE o.load = i.load "
-         "AND o.key = i.key), 0) AS found FROM items i JOIN requests q USING (load, id) "
-         "JOIN fates f USING (fate) GROUP BY i.load, i.key"),
-    VIEW(v_lost, "SELECT l.name AS load, s.key, s.accepted, s.unknown, s.found, "
-                 "s.accepted - s.found AS lost FROM v_settlement s JOIN loads l USING (load) "
-                 "WHERE s.found < iif(l.settle = 'counts', s.accepted, min(s.accepted, 1))"),
-    VIEW(v_seconds, "SELECT l.name AS load, c.at AS second, c.accepted, c.refused, c.failed, "
-                    "c.unknown, c.unsent, h.n AS latencies, round(h.min_ns / 1e6, 3) AS min_ms, "
-                    "round(h.sum_ns / 1e6 / h.n, 3) AS mean_ms, round(h.max_ns / 1e6, 3) AS max_ms "
-                    "FROM counts c JOIN loads l USING (load) LEFT JOIN histograms h "
-                    "ON h.load = c.load AND h.scope = c.scope AND h.at = c.at "
-                    "WHERE c.scope = 'second' ORDER BY c.load, c.at"),
-    VIEW(v_samples, "SELECT " SECONDS("t_ns") " AS t_s, key, value FROM samples "
-                                              "JOIN series USING (series)"),
-    VIEW(v_logs, "SELECT " SECONDS("t_ns") " AS t_s, service, line FROM logs"),
+         "sum(f.name = 'unknown') AS unknown, "
+         "sum(f.name NOT IN ('accepted', 'unknown')) AS others, "
+         "coalesce((SELECT sum(o.n) FROM settled_objects o "
+         "WHERE o.load = i.load AND o.key = i.key), 0) AS found "
+         "FROM items i JOIN requests q USING (load, id) JOIN fates f USING (fate) "
+         "GROUP BY i.load, i.key"),
+    VIEW(v_lost,
+         "SELECT l.name AS load, s.key, s.accepted, s.unknown, s.found, "
+         "s.accepted - s.found AS lost FROM v_settlement s JOIN loads l USING (load) "
+         "WHERE s.found < iif(l.settle = 'counts', s.accepted, min(s.accepted, 1))"),
+    VIEW(v_seconds,
+         "SELECT l.name AS load, c.at AS second, c.accepted, c.refused, c.failed, "
+         "c.unknown, c.unsent, h.n AS latencies, round(h.min_ns / 1e6, 3) AS min_ms, "
+         "round(h.sum_ns / 1e6 / h.n, 3) AS mean_ms, round(h.max_ns / 1e6, 3) AS max_ms "
+         "FROM counts c JOIN loads l USING (load) LEFT JOIN histograms h "
+         "ON h.load = c.load AND h.scope = c.scope AND h.at = c.at "
+         "WHERE c.scope = 'second' ORDER BY c.load, c.at"),
+    VIEW(v_samples,
+         "SELECT " SECONDS("t_ns") " AS t_s, key, value FROM samples JOIN series USING (series)"),
+    VIEW(v_logs,
+         "SELECT " SECONDS("t_ns") " AS t_s, service, line FROM logs"),
 };
+/* clang-format on */
 const size_t schema_views_n = ARRAY_SIZE(schema_views);
