@@ -135,9 +135,10 @@ int journal_create(struct journal *j, const char *dir, struct err *err)
      * folder for one that nobody needs any more */
     for (int i = 0; i < 5; i++) {
         r = make_state_dir(resolved, err);
-        if (r < 0)
+        if (r < 0 && r != -ENOENT)
             return r;
-        r = realpath(resolved, full) ? make_file(j, full) : -errno;
+        if (r == 0)
+            r = realpath(resolved, full) ? make_file(j, full) : -errno;
         if (r != -EAGAIN && r != -ENOENT)
             break;
     }

@@ -694,3 +694,27 @@ TEST(the_state_folder_has_its_defaults)
     snprintf(expected, sizeof expected, "/tmp/squall-%u", (unsigned)geteuid());
     ASSERT_STREQ(dir, geteuid() == 0 ? "/run/squall" : expected);
 }
+
+TEST(a_default_state_folder_goes_with_its_last_journal)
+{
+    char dir[] = "/tmp/journal-default-XXXXXX", state[64];
+    struct journal a, b;
+    struct err err = {0};
+    struct stat st;
+    ASSERT(mkdtemp(dir));
+    snprintf(state, sizeof state, "%s/squall", dir);
+    ASSERT_OK(setenv("XDG_RUNTIME_DIR", dir, 1));
+    ASSERT_OK(journal_create(&a, NULL, &err));
+    ASSERT_OK(journal_create(&b, NULL, &err));
+    journal_unlink(&a);
+    ASSERT_OK(stat(state, &st));
+    journal_unlink(&b);
+    ASSERT_EQ(stat(state, &st), -1);
+    journal_done(&a);
+    journal_done(&b);
+    ASSERT_OK(rmdir(dir));
+    ASSERT_OK(setenv("XDG_RUNTIME_DIR", "/nonexistent/place", 1));
+    ASSERT_EQ(journal_create(&a, NULL, &err), -ENOENT);
+    ASSERT_CONTAINS(err.msg, "/nonexistent/place");
+    ASSERT_OK(unsetenv("XDG_RUNTIME_DIR"));
+}
