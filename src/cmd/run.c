@@ -153,6 +153,11 @@ static void on_tick(struct loop *loop, struct timer *timer)
 void run_storm_done(struct run *run, int64_t now_ns)
 {
     run_loads_stop(run, now_ns);
+    uint64_t open = run_loads_in_flight(run);
+    if (open)
+        run_event(run, now_ns, LIVE_PLAIN, "load", "",
+                  "the storm is over; %llu in flight get their time to be answered",
+                  (unsigned long long)open);
     run_set_state(run, RUN_DRAINING);
 }
 

@@ -148,6 +148,7 @@ void run_loads_stop(struct run *run, int64_t at_ns);
 void run_loads_abort(struct run *run);
 void run_loads_drain(struct run *run);
 bool run_loads_drained(const struct run *run);
+uint64_t run_loads_in_flight(const struct run *run);
 bool run_loads_steady(const struct run *run,
                       int slots); /* as good as before the faults for the last slots */
 void run_loads_slot(struct run *run);

@@ -168,12 +168,29 @@ static int make_run_dir(struct run *run, struct err *err)
     return 0;
 }
 
+/* What an earlier run left because all its processes were killed goes first. */
+static void recover_earlier(struct run *run)
+{
+    struct buf text = {0};
+    struct err err = {0};
+    int n = guard_recover(NULL, &text, &err);
+    for (struct str rest = str_of(buf_str(&text)); n > 0 && rest.n;) {
+        struct str line = str_split(&rest, '\n');
+        run_event(run, clock_now_ns(), LIVE_WARN, "undo", "", "left by an earlier run: %.*s",
+                  (int)line.n, line.p);
+    }
+    if (n < 0)
+        run_event(run, clock_now_ns(), LIVE_BAD, "undo", "", "left by an earlier run: %s", err.msg);
+    buf_done(&text);
+}
+
 int run_lab_open(struct run *run, struct err *err)
 {
     struct guard_config guard_config = {.on_event = run_storm_guard_event, .ctx = run};
     struct lab_config lab_config = {
         .plan = run->plan, .run_dir = run->run_dir, .on_event = on_lab_event, .ctx = run};
     int r;
+    recover_earlier(run);
     if ((r = lab_become_root(err)) < 0 || (r = guard_new(&guard_config, &run->guard, err)) < 0 ||
         (r = make_run_dir(run, err)) < 0 || (r = lab_open(&lab_config, &run->lab, err)) < 0)
         return r;

@@ -190,6 +190,18 @@ bool run_loads_drained(const struct run *run)
     return true;
 }
 
+uint64_t run_loads_in_flight(const struct run *run)
+{
+    uint64_t open = 0;
+    for (size_t i = 0; i < run->plan->loads_n; i++) {
+        struct load_counts c = {0};
+        if (run->loads[i].started)
+            load_counts(run->loads[i].load, &c);
+        open += c.open;
+    }
+    return open;
+}
+
 static uint64_t closed_of(const struct load_counts *c)
 {
     uint64_t n = 0;
