@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/mem.h"
 
 #define ROWS_MIN      64
+#define HUGE_BYTES    (2u << 20)
 #define CACHE_LINE    64
 #define DRAIN_PUBLISH 256 /* rows handed over before the producer is told of the room */
 
@@ -48,6 +50,21 @@ struct ledger {
     uint64_t mask;
 };
 
+/* A large ring is walked through once a turn, so its pages are all new at first: huge ones spare
+ * most of the faults (0.9 % of the samples of a profile). Rows need no zeroing here, ledger_open
+ * does it.
+ */
+static struct ledger_row *rows_new(size_t n)
+{
+    size_t bytes = n * sizeof(struct ledger_row);
+    void *p;
+    if (posix_memalign(&p, bytes >= HUGE_BYTES ? HUGE_BYTES : CACHE_LINE, bytes) != 0)
+        abort();
+    if (bytes >= HUGE_BYTES)
+        madvise(p, bytes, MADV_HUGEPAGE); /* a wish */
+    return p;
+}
+
 struct ledger *ledger_new(size_t rows)
 {
     size_t cap = ROWS_MIN;
@@ -57,7 +74,7 @@ struct ledger *ledger_new(size_t rows)
     if (posix_memalign((void **)&l, CACHE_LINE, sizeof *l) != 0)
         abort();
     *l = (struct ledger){.mask = cap - 1};
-    l->rows = xcalloc(cap, sizeof *l->rows);
+    l->rows = rows_new(cap);
     l->closed = xcalloc(cap, sizeof *l->closed);
     return l;
 }
