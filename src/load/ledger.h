@@ -37,8 +37,9 @@ enum fate_reason {
     REASON_BAD_ANSWER,    /* not HTTP */
     REASON_STOPPED,       /* the load ended while it was in flight and its time had not run out */
     REASON_SHED,          /* unsent: no free connection within its timeout */
-    REASON_LATE_STOP,     /* unsent: still waiting for its turn when the load ended */
-    REASON_LEDGER_FULL,   /* unsent: rows could not be drained fast enough */
+    REASON_LATE_STOP, /* unsent: still waiting for its turn at an abort, or when a closed load ended
+                       */
+    REASON_LEDGER_FULL, /* unsent: rows could not be drained fast enough */
     REASON_COUNT
 };
 

@@ -29,7 +29,7 @@ static void enqueue(struct worker *w, struct ledger_row *row)
 void serve_requeue(struct worker *w, struct ledger_row *row)
 {
     assert(queue_n(w) <= w->queue_mask);
-    if (w->stopped) {
+    if (w->stopped && w->closed_model) {
         serve_close_row(w, row, FATE_UNSENT, REASON_LATE_STOP, clock_now_ns());
         return;
     }
@@ -159,7 +159,7 @@ static bool open_another(struct worker *w, int64_t now_ns)
 
 void serve_now(struct worker *w, int64_t now_ns)
 {
-    if (now_ns >= w->stop_ns)
+    if (w->closed_model && now_ns >= w->stop_ns)
         return; /* the stop timer decides about those that wait */
     if (w->closed_model)
         ready_users(w, now_ns);
@@ -306,21 +306,37 @@ static void on_expiry(struct loop *loop, struct timer *t)
     serve_soon(w);
 }
 
-/* What became due before the stop and was not sent is counted, not forgotten. */
+/* What became due before the stop keeps its place in the queue and its time: the load ends when the
+ * last of it has its fate. */
+static void open_the_rest(struct worker *w, int64_t stop_ns, int64_t now_ns)
+{
+    while (arrivals_left(&w->arrivals) && next_due_ns(w) < stop_ns) {
+        int64_t due_ns = next_due_ns(w);
+        struct ledger_row *row = open_row(w, due_ns);
+        note_lateness(w, now_ns - due_ns);
+        if (row)
+            enqueue(w, row);
+        else
+            count_without_row(w);
+    }
+}
+
+void serve_drop_queue(struct worker *w, int64_t now_ns)
+{
+    while (queue_n(w) > 0)
+        serve_close_row(w, dequeue(w), FATE_UNSENT, REASON_LATE_STOP, now_ns);
+}
+
 void serve_stop(struct worker *w, int64_t stop_ns, int64_t now_ns)
 {
     if (!w->closed_model)
-        while (arrivals_left(&w->arrivals) && next_due_ns(w) < stop_ns) {
-            struct ledger_row *row = open_row(w, next_due_ns(w));
-            if (row)
-                enqueue(w, row);
-            else
-                count_without_row(w);
-        }
+        open_the_rest(w, stop_ns, now_ns);
     w->stopped = true;
     timer_stop(&w->loop, &w->due);
-    while (queue_n(w) > 0)
-        serve_close_row(w, dequeue(w), FATE_UNSENT, REASON_LATE_STOP, now_ns);
+    /* in the closed model nothing was due but by its user's wish, and users stop here */
+    if (w->closed_model)
+        serve_drop_queue(w, now_ns);
+    serve_soon(w);
     serve_finish_when_done(w);
 }
 

@@ -28,6 +28,8 @@ void serve_close_row(struct worker *w, struct ledger_row *row, enum fate fate,
 /* Back to the front of the queue: no byte of it was sent. */
 void serve_requeue(struct worker *w, struct ledger_row *row);
 void serve_connect_failed(struct worker *w, enum fate_reason reason, int64_t now_ns);
-/* Ends the arrivals: what was due before stop_ns and is not sent is counted as unsent. */
+/* Ends the arrivals. Open model: what was due before stop_ns is still sent, each within its time.
+ * Closed model: users who wait for a connection go, their requests unsent. */
 void serve_stop(struct worker *w, int64_t stop_ns, int64_t now_ns);
+void serve_drop_queue(struct worker *w, int64_t now_ns); /* an abort: what waits is unsent */
 void serve_finish_when_done(struct worker *w); /* stops the loop when nothing is open or to come */

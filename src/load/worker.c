@@ -30,6 +30,7 @@ static void abort_all(struct worker *w)
     int64_t now_ns = clock_now_ns();
     w->stop_ns = w->stop_ns < now_ns ? w->stop_ns : now_ns;
     serve_stop(w, w->stop_ns, now_ns);
+    serve_drop_queue(w, now_ns);
     while (!list_empty(&w->inflight))
         conn_give_up(w, container_of(w->inflight.next, struct conn, link), REASON_STOPPED, now_ns);
     loop_stop(&w->loop);

@@ -96,7 +96,7 @@ const struct key keys[] = {
     {LOAD ".arrive", "requests", KEY_INT, "stop after so many; 0 is no limit", AT(plan_load, requests), RANGE("0", "1000000000000"), .def = "0"},
     {LOAD, "keep-alive", KEY_BOOL, "several requests on one connection", AT(plan_load, keep_alive), .def = "true"},
     {LOAD, "record", KEY_CHOICE, "which requests the run file keeps one by one", AT(plan_load, keep_rows), .choices = "problems all", .def = "problems"},
-    {LOAD, "timeout", KEY_DURATION, "limit from the moment a request is due to its whole answer", AT(plan_load, timeout_ns), WAIT, .def = "10s"},
+    {LOAD, "timeout", KEY_DURATION, "limit for the whole answer once sent; before, a due request waits as long for a free connection, then it is shed", AT(plan_load, timeout_ns), WAIT, .def = "10s"},
     {LOAD, "connect-timeout", KEY_DURATION, "limit for a connection", AT(plan_load, connect_timeout_ns), WAIT, .def = "3s"},
     {LOAD, "fate", KEY_MAP, "what the statuses of answers mean; any other is a failure"},
     {LOAD ".fate", "accepted", KEY_CODES, "the work was taken on", AT(plan_load, accepted), .def = "2xx"},
