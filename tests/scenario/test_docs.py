@@ -10,7 +10,7 @@ How a page says what its blocks are (comments stand on the lines right above a b
                  <!-- file: NAME -->    is written to NAME, for the commands of the page
                  <!-- other: WHAT -->   is no plan at all
     ```console   lines that begin with `$ ` are run by one shell for the page, in a folder that looks like a fresh clone;
-                 what is shown below must come: numbers may differ, but 0 is 0; `…` stands for anything.
+                 what is shown below must come: numbers may differ, but not 0 and not limits; `…` stands for anything.
                  Each must exit with 0, unless `$ echo $?` follows and shows its status.
                  <!-- alone -->         the block has a shell of its own, beside the others
     ```text      is neither; so is a block that says nothing
@@ -100,8 +100,8 @@ NUMBER = re.compile(r"(?<![A-Za-z\d.,])(\d[\d.,:]*\d|\d)(ns|us|ms|s|KiB|MiB)?(?!
 
 def as_pattern(text):
     def wild(match):
-        if match[0] == "0":
-            return "0"
+        if match[0] == "0" or text[:match.start()].endswith(("< ", "> ", "<= ", ">= ", "== ")):
+            return re.escape(match[0])
         return r"\d[\d.,:]*(?:ns|us|ms|s)" if match[2] and "iB" not in match[2] else r"[1-9][\d.,:]*" + (match[2] or "")
     parts, end = [], 0
     for match in NUMBER.finditer(text):
@@ -377,6 +377,7 @@ class Matching(unittest.TestCase):
         self.assertFalse(matches(["3 lost"], "0 lost"))
         self.assertFalse(matches(["a 12 b"], "a 12 b and more"))
         self.assertFalse(matches(["p99 < 1s"], "p95 < 1s"))
+        self.assertFalse(matches(["share < 2%"], "share < 1%"))
         self.assertFalse(matches(["a", "…", "b"], "b\na"))
 
 
