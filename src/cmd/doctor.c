@@ -11,7 +11,8 @@ static int doctor_main(int argc, char **argv)
     int status;
     if (options_parse(argc, argv, cmd_doctor.args,
                       "Says what this machine allows a lab to do, and the remedy for the rest.",
-                      NULL, 0, &none, &status) == 0) {
+                      NULL, 0, &none, &status) == 0 &&
+        (status = options_no_words(argv[0], &none)) == 0) {
         struct buf text = {0};
         int r = doctor_run(&text);
         fputs(buf_str(&text), stdout);

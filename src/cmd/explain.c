@@ -10,6 +10,10 @@
 
 static void explain_services(const struct plan *plan, struct buf *out)
 {
+    if (plan->services_n == 0) {
+        buf_add_str(out, "Lab: none; the load goes to what listens on loopback already.\n");
+        return;
+    }
     buf_printf(out, "Lab: %zu service%s, each in a network of its own.\n", plan->services_n,
                plan->services_n == 1 ? "" : "s");
     for (size_t i = 0; i < plan->services_n; i++) {
@@ -40,6 +44,17 @@ static void explain_load(const struct plan_load *l, struct buf *out)
                    l->settle.from, l->settle.list);
 }
 
+static void explain_fault(const struct manifest *m, const struct plan *plan, struct buf *out)
+{
+    struct buf text = {0};
+    manifest_explain(m, plan, &text);
+    for (struct str rest = str_of(buf_str(&text)); rest.n;) {
+        struct str line = str_split(&rest, '\n');
+        buf_printf(out, "       %.*s\n", (int)line.n, line.p);
+    }
+    buf_done(&text);
+}
+
 static void explain_phase(const struct plans_loaded *l, size_t i, struct buf *out)
 {
     static const char *const words[] = {"a healthy system", "a fault",
@@ -53,7 +68,7 @@ static void explain_phase(const struct plans_loaded *l, size_t i, struct buf *ou
     buf_printf(out, "  %zu. %s, %s: %s\n", i + 1, phase->name,
                units_human_duration(ns, span, sizeof span), words[phase->kind]);
     if (phase->kind == PLAN_FAULT)
-        manifest_explain(&l->manifests[i], l->plan, out);
+        explain_fault(&l->manifests[i], l->plan, out);
 }
 
 static void explain_check(const struct plan_check *c, struct buf *out)

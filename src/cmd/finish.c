@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "cmd/cmd.h"
@@ -19,12 +20,31 @@ static const struct report_format *format_of(const char *target, const char **re
     return report_find(name);
 }
 
+/* A report that cannot be written is known before the storm, not after it. */
+static int try_file(const char *path)
+{
+    bool there = access(path, F_OK) == 0;
+    FILE *out = fopen(path, "ae");
+    if (!out) {
+        fprintf(stderr, "squall: report %s: %s\n", path, strerror(errno));
+        return EXIT_TARGET;
+    }
+    fclose(out);
+    if (!there)
+        unlink(path);
+    return 0;
+}
+
 int finish_check_targets(const struct option_list *reports)
 {
     for (size_t i = 0; i < reports->n; i++) {
         const char *file;
-        if (format_of(reports->v[i], &file))
+        if (format_of(reports->v[i], &file)) {
+            int status = try_file(file);
+            if (status)
+                return status;
             continue;
+        }
         fprintf(stderr, "squall: --report \"%s\" is not FORMAT=FILE; formats:", reports->v[i]);
         for (size_t k = 0; k < report_count(); k++)
             fprintf(stderr, " %s", report_at(k)->name);
@@ -79,8 +99,19 @@ static void keep_results(struct record *record, const struct check_results *resu
     record_tick(record, 0, true);
 }
 
-int finish_run(struct record *record, const struct option_list *reports, bool colour, bool quiet,
-               bool keep)
+static void print_briefly(const struct record *record, const struct check_results *results)
+{
+    printf("%s: %s\n", verdict_names[results->verdict], results->reason);
+    for (size_t i = 0; i < results->n; i++)
+        if (results->v[i].verdict != VERDICT_PASS)
+            printf("  %s: %s: %s\n", verdict_names[results->v[i].verdict], results->v[i].name,
+                   results->v[i].value ? results->v[i].value : results->v[i].reason);
+    if (results->verdict != VERDICT_PASS)
+        printf("  squall report %s\n", record_path(record));
+}
+
+int finish_run(struct record *record, const struct option_list *reports,
+               const struct report_format *format, bool colour, bool keep)
 {
     struct check_results results = {0};
     struct err err = {0};
@@ -92,10 +123,10 @@ int finish_run(struct record *record, const struct option_list *reports, bool co
     int status = finish_exit_status(results.verdict);
     if (keep)
         keep_results(record, &results);
-    if (quiet)
-        printf("%s: %s\n", verdict_names[results.verdict], results.reason);
+    if (format)
+        format->write(stdout, record, &results, colour);
     else
-        report_find("text")->write(stdout, record, &results, colour);
+        print_briefly(record, &results);
     if (fflush(stdout) != 0)
         fprintf(stderr, "squall: standard output: %s\n", strerror(errno));
     for (size_t i = 0; i < reports->n; i++)

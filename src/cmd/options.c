@@ -15,6 +15,15 @@ void option_list_done(struct option_list *l)
     *l = (struct option_list){0};
 }
 
+int options_no_words(const char *command, const struct option_list *words)
+{
+    if (words->n == 0)
+        return 0;
+    fprintf(stderr, "squall %s: unexpected \"%s\"; see squall %s --help\n", command, words->v[0],
+            command);
+    return EXIT_USAGE;
+}
+
 static void list_add(struct option_list *l, const char *value)
 {
     l->v = xrealloc(l->v, l->n + 1, sizeof *l->v);

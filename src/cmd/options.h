@@ -28,4 +28,6 @@ struct option_row {
 int options_parse(int argc, char **argv, const char *args, const char *about,
                   const struct option_row *rows, size_t n, struct option_list *positional,
                   int *ret_status);
+/* For commands without arguments: 0, or EXIT_USAGE after saying so. */
+int options_no_words(const char *command, const struct option_list *words);
 void option_list_done(struct option_list *l);

@@ -3,21 +3,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "loop/child.h"
+#include "loop/signals.h"
 
 #define PLAN_HEAD_BYTES (1 << 20)
-
-extern char **environ;
 
 bool pack_is_folder(const char *path)
 {
@@ -44,6 +43,12 @@ static int only_yaml(const struct dirent *e)
                                    (n > 4 && strcmp(e->d_name + n - 4, ".yml") == 0));
 }
 
+static void list_add(struct option_list *list, char *path)
+{
+    list->v = xrealloc(list->v, list->n + 1, sizeof *list->v);
+    list->v[list->n++] = path;
+}
+
 static void add_folder(struct option_list *list, const char *folder)
 {
     struct dirent **entries;
@@ -55,8 +60,7 @@ static void add_folder(struct option_list *list, const char *folder)
             free(path);
             continue;
         }
-        list->v = xrealloc(list->v, list->n + 1, sizeof *list->v);
-        list->v[list->n++] = path;
+        list_add(list, path);
     }
     if (n >= 0)
         free(entries);
@@ -70,81 +74,128 @@ static bool is_positional(const struct option_list *plans, const char *arg)
     return false;
 }
 
-/* 0..255, or 128+signal; -1 when it could not be started. */
-static int run_child(const struct option_list *plans, int argc, char **argv, const char *plan)
+/* The run in front, and the signals that are meant for it. It has a process group of its own, so
+ * that Ctrl-C reaches it once, through us. */
+struct pack {
+    struct loop loop;
+    struct signals signals;
+    struct child child;
+    int status;      /* of the run that ended: 0..255, or 128+signal */
+    int interrupted; /* signal number: no further run */
+};
+
+static void on_signal(struct signals *signals, int signo)
 {
-    const char **child = xcalloc((size_t)argc + 3, sizeof *child);
-    int n = 0, raw;
-    pid_t pid;
-    posix_spawnattr_t attr; /* the run must meet SIGINT as it would alone */
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGINT);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigdefault(&attr, &defaults);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
-    child[n++] = "squall";
+    struct pack *pack = container_of(signals, struct pack, signals);
+    pack->interrupted = signo;
+    child_signal(&pack->child, signo);
+}
+
+static void on_end(struct loop *loop, struct child *c, struct child_exit how)
+{
+    struct pack *pack = container_of(c, struct pack, child);
+    pack->status = how.signalled ? 128 + how.status : how.status;
+    loop_stop(loop);
+}
+
+static void exec_run(const char **args, pid_t parent)
+{
+    setpgid(0, 0);
+    signals_reset();
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == parent)
+        execv("/proc/self/exe", (char **)args);
+    _exit(EXIT_TARGET);
+}
+
+/* Runs one plan to its end. 0 or -errno; the exit status is in pack. */
+static int run_child(struct pack *pack, const struct option_list *plans, int argc, char **argv,
+                     const char *plan)
+{
+    const char **args = xcalloc((size_t)argc + 3, sizeof *args);
+    int n = 0;
+    args[n++] = "squall";
     for (int i = 0; i < argc; i++)
         if (!is_positional(plans, argv[i]))
-            child[n++] = argv[i];
-    child[n++] = plan;
+            args[n++] = argv[i];
+    args[n++] = plan;
     printf("== %s\n", plan);
     fflush(stdout);
-    int r = posix_spawn(&pid, "/proc/self/exe", NULL, &attr, (char **)child, environ);
-    posix_spawnattr_destroy(&attr);
-    free(child);
-    if (r != 0) {
-        fprintf(stderr, "squall: cannot start a run: %s\n", strerror(r));
-        return -1;
-    }
-    while (waitpid(pid, &raw, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0)
+        exec_run(args, parent);
+    free(args);
+    int r = pid < 0 ? -errno : child_watch(&pack->loop, &pack->child, pid, on_end);
+    if (r == 0)
+        loop_run(&pack->loop);
+    return r;
+}
+
+static void print_statuses(const struct option_list *all, const int *statuses, size_t done)
+{
+    printf("\n%zu of %zu plans run\n", done, all->n);
+    for (size_t i = 0; i < done; i++)
+        printf("  %-12s %s\n",
+               statuses[i] == EXIT_PASS   ? "pass"
+               : statuses[i] == EXIT_FAIL ? "FAIL"
+                                          : "not proven",
+               all->v[i]);
 }
 
 static int run_list(const struct option_list *all, const struct option_list *plans, int argc,
                     char **argv)
 {
+    static const int signos[] = {SIGINT, SIGTERM, SIGHUP};
+    struct pack pack = {.child.pidfd = -1, .child.io.fd = -1};
     int *statuses = xcalloc(all->n + 1, sizeof *statuses), worst = 0;
     size_t done = 0;
-    /* Ctrl-C reaches the run in front as well: it undoes and ends, then we stop */
-    signal(SIGINT, SIG_IGN);
-    for (; done < all->n && worst < 128; done++) {
-        statuses[done] = run_child(plans, argc, argv, all->v[done]);
-        worst = statuses[done] > worst ? statuses[done] : statuses[done] < 0 ? EXIT_TARGET : worst;
+    int r = loop_init(&pack.loop);
+    if (r == 0)
+        r = signals_open(&pack.loop, &pack.signals, signos, ARRAY_SIZE(signos), on_signal);
+    for (; r == 0 && done < all->n && !pack.interrupted; done++) {
+        r = run_child(&pack, plans, argc, argv, all->v[done]);
+        statuses[done] = r < 0 ? EXIT_TARGET : pack.status;
+        worst = statuses[done] > worst ? statuses[done] : worst;
     }
-    signal(SIGINT, SIG_DFL);
-    printf("\n%zu of %zu plans run\n", done, all->n);
-    for (size_t i = 0; i < done; i++)
-        printf("  %-12s %s\n",
-               statuses[i] == 0   ? "pass"
-               : statuses[i] == 1 ? "FAIL"
-                                  : "not proven",
-               all->v[i]);
+    if (r < 0) {
+        fprintf(stderr, "squall: cannot start a run: %s\n", strerror(-r));
+        worst = worst > EXIT_TARGET ? worst : EXIT_TARGET;
+    }
+    signals_close(&pack.loop, &pack.signals);
+    loop_done(&pack.loop);
+    print_statuses(all, statuses, done);
     free(statuses);
     return worst;
 }
 
+void pack_expand(const struct option_list *plans, struct option_list *ret)
+{
+    *ret = (struct option_list){0};
+    for (size_t i = 0; i < plans->n; i++) {
+        size_t before = ret->n;
+        if (pack_is_folder(plans->v[i]))
+            add_folder(ret, plans->v[i]);
+        else
+            list_add(ret, xstrdup(plans->v[i]));
+        if (ret->n == before)
+            fprintf(stderr,
+                    "squall: no plan in %s (a plan is a .yaml file that says `squall: 1`)\n",
+                    plans->v[i]);
+    }
+}
+
+void pack_done(struct option_list *expanded)
+{
+    for (size_t i = 0; i < expanded->n; i++)
+        free((char *)expanded->v[i]);
+    option_list_done(expanded);
+}
+
 int pack_run(const struct option_list *plans, int argc, char **argv)
 {
-    struct option_list all = {0};
-    for (size_t i = 0; i < plans->n; i++) {
-        if (pack_is_folder(plans->v[i])) {
-            add_folder(&all, plans->v[i]);
-        } else {
-            all.v = xrealloc(all.v, all.n + 1, sizeof *all.v);
-            all.v[all.n++] = xstrdup(plans->v[i]);
-        }
-    }
-    int status = EXIT_PLAN;
-    if (all.n == 0)
-        fprintf(stderr,
-                "squall run: no plan in %s (a plan is a .yaml file that says `squall: 1`)\n",
-                plans->v[0]);
-    else
-        status = run_list(&all, plans, argc, argv);
-    for (size_t i = 0; i < all.n; i++)
-        free((char *)all.v[i]);
-    option_list_done(&all);
+    struct option_list all;
+    pack_expand(plans, &all);
+    int status = all.n ? run_list(&all, plans, argc, argv) : EXIT_PLAN;
+    pack_done(&all);
     return status;
 }

@@ -7,30 +7,31 @@
 #include "cmd/finish.h"
 #include "report/report.h"
 
-static int report_run(const char *path, const struct option_list *reports, const char *format,
-                      bool colour)
+static int report_run(const char *path, const struct option_list *reports,
+                      const struct report_format *format, bool colour)
 {
     struct record *record;
-    struct check_results results;
     struct err err = {0};
     char text[ERR_MSG_BYTES + ERR_FILE_BYTES];
     if (record_open(path, &record, &err) < 0) {
         fprintf(stderr, "squall report: %s\n", err_text(&err, text, sizeof text));
         return EXIT_USAGE;
     }
-    int status;
-    if (!format) {
-        status = finish_run(record, reports, colour, false, false);
-    } else if (check_run(record, &results, &err) < 0) {
-        fprintf(stderr, "squall report: %s\n", err_text(&err, text, sizeof text));
-        status = EXIT_INCONCLUSIVE;
-    } else {
-        report_find(format)->write(stdout, record, &results, colour);
-        status = finish_exit_status(results.verdict);
-        check_results_done(&results);
-    }
+    int status = finish_run(record, reports, format, colour, false);
     record_close(record);
     return status;
+}
+
+static const struct report_format *find_format(const char *name)
+{
+    const struct report_format *format = report_find(name);
+    if (format)
+        return format;
+    fprintf(stderr, "squall report: \"%s\" is no format; there are:", name);
+    for (size_t i = 0; i < report_count(); i++)
+        fprintf(stderr, " %s", report_at(i)->name);
+    fputc('\n', stderr);
+    return NULL;
 }
 
 static int report_main(int argc, char **argv)
@@ -48,12 +49,14 @@ static int report_main(int argc, char **argv)
     if (options_parse(argc, argv, cmd_report.args,
                       "Derives verdict and reports again, from the run file alone.", rows,
                       ARRAY_SIZE(rows), &runs, &status) == 0) {
-        if (runs.n != 1 || (format && !report_find(format))) {
-            fprintf(stderr, "squall report: %s; usage: squall report %s\n",
-                    runs.n != 1 ? "one run file is needed" : "unknown format", cmd_report.args);
+        const struct report_format *as = find_format(format ? format : "text");
+        if (runs.n != 1)
+            fprintf(stderr, "squall report: one run file is needed; usage: squall report %s\n",
+                    cmd_report.args);
+        if (runs.n != 1 || !as) {
             status = EXIT_USAGE;
         } else if ((status = finish_check_targets(&reports)) == 0) {
-            status = report_run(runs.v[0], &reports, format,
+            status = report_run(runs.v[0], &reports, as,
                                 !no_color && !getenv("NO_COLOR") && isatty(STDOUT_FILENO));
         }
     }

@@ -78,15 +78,15 @@ void run_on_signal(struct signals *signals, int signo)
 {
     struct run *run = container_of(signals, struct run, signals);
     if (run->interrupted) {
-        run_event(run, clock_now_ns(), LIVE_WARN, "run", "", "second %s: killing the lab",
-                  strsignal(signo));
+        run_event(run, clock_now_ns(), LIVE_WARN, "run", "", "second SIG%s: killing the lab",
+                  sigabbrev_np(signo));
         if (run->state < RUN_DONE)
             run_set_state(run, RUN_DONE);
         return;
     }
     run->interrupted = signo;
-    run_abort(run, 128 + signo, "interrupted by %s: undoing, keeping what was recorded",
-              strsignal(signo));
+    run_abort(run, 128 + signo, "interrupted by SIG%s: undoing, keeping what was recorded",
+              sigabbrev_np(signo));
 }
 
 static void update_live(struct run *run)
@@ -163,6 +163,7 @@ void run_storm_done(struct run *run, int64_t now_ns)
 
 static void greet(struct run *run)
 {
+    run_lab_tell_recovered(run);
     timer_init(&run->tick, on_tick);
     timer_start(&run->loop, &run->tick, run->loop.now_ns);
     run_event(run, run->start_ns, LIVE_PLAIN, "run", run->plan->name, "seed %llu, %s, %s",
@@ -182,8 +183,9 @@ static int conclude(struct run *run)
     record_tick(run->record, clock_now_ns(), true);
     live_close(run->live);
     run->live = NULL;
-    int status = finish_run(run->record, &run->options.reports, !run->options.no_color,
-                            run->options.quiet, true);
+    int status =
+        finish_run(run->record, &run->options.reports,
+                   run->options.quiet ? NULL : report_find("text"), !run->options.no_color, true);
     if (run->failure[0])
         fprintf(stderr, "squall: %s\n", run->failure);
     return run->exit_status ? run->exit_status : status;
@@ -242,6 +244,21 @@ static int run_one(const struct run_options *options, const char *path)
     return status;
 }
 
+static int run_all(const struct run_options *o, int argc, char **argv)
+{
+    if (o->plans.n == 1 && !pack_is_folder(o->plans.v[0]))
+        return run_one(o, o->plans.v[0]);
+    if (o->out || o->reports.n) {
+        fprintf(stderr,
+                "squall run: --%s names one file, but there are several plans; make reports of "
+                "their run files "
+                "with squall report\n",
+                o->out ? "out" : "report");
+        return EXIT_USAGE;
+    }
+    return pack_run(&o->plans, argc, argv);
+}
+
 static int run_main(int argc, char **argv)
 {
     struct run_options o = {0};
@@ -266,9 +283,7 @@ static int run_main(int argc, char **argv)
             fprintf(stderr, "squall run: which plan? usage: squall run %s\n", cmd_run.args);
             status = EXIT_USAGE;
         } else if ((status = finish_check_targets(&o.reports)) == 0) {
-            status = o.plans.n == 1 && !pack_is_folder(o.plans.v[0])
-                         ? run_one(&o, o.plans.v[0])
-                         : pack_run(&o.plans, argc, argv);
+            status = run_all(&o, argc, argv);
         }
     }
     option_list_done(&o.sets);

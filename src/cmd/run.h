@@ -110,6 +110,7 @@ struct run {
     int interrupted; /* signal number */
     int exit_status; /* forced by a failure; 0 = by the verdict */
     bool undo_failed;
+    struct buf recovered; /* one line a change that an earlier run had left */
     char failure[ERR_MSG_BYTES];
 };
 
@@ -136,7 +137,8 @@ void run_close(struct run *run); /* also what is half open */
 
 /* run_lab.c */
 int run_lab_open(struct run *run, struct err *err);
-void run_lab_close(struct run *run); /* idempotent; also ends the guard */
+void run_lab_close(struct run *run);          /* idempotent; also ends the guard */
+void run_lab_tell_recovered(struct run *run); /* what run_lab_open undid of an earlier run */
 int run_target_addr(struct run *run, const char *host, uint16_t port, struct addr *ret);
 int run_socket(void *run);
 

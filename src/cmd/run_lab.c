@@ -158,8 +158,14 @@ static void on_guard_io(struct loop *loop, struct io *io, uint32_t events)
 static int make_run_dir(struct run *run, struct err *err)
 {
     const char *tmp = getenv("TMPDIR");
-    snprintf(run->run_dir, sizeof run->run_dir, "%.80s/squall-%s",
-             tmp && tmp[0] == '/' ? tmp : "/tmp", run->run_id);
+    struct stat st;
+    if (!tmp || tmp[0] != '/')
+        tmp = "/tmp";
+    if (stat(tmp, &st) < 0 || !S_ISDIR(st.st_mode))
+        return err_set(err, -ENOTDIR, "TMPDIR is \"%s\", which is no folder", tmp);
+    if ((size_t)snprintf(run->run_dir, sizeof run->run_dir, "%s/squall-%s", tmp, run->run_id) >=
+        sizeof run->run_dir)
+        return err_set(err, -ENAMETOOLONG, "TMPDIR is \"%s\", which is too long", tmp);
     int r = guard_note_dir(run->guard, run->run_dir);
     if (r < 0)
         return err_set(err, r, "undo journal: %s", strerror(-r));
@@ -168,20 +174,27 @@ static int make_run_dir(struct run *run, struct err *err)
     return 0;
 }
 
-/* What an earlier run left because all its processes were killed goes first. */
+/* What an earlier run left because all its processes were killed goes first. Told once there is a
+ * run file. */
 static void recover_earlier(struct run *run)
 {
-    struct buf text = {0};
     struct err err = {0};
-    int n = guard_recover(NULL, &text, &err);
-    for (struct str rest = str_of(buf_str(&text)); n > 0 && rest.n;) {
-        struct str line = str_split(&rest, '\n');
-        run_event(run, clock_now_ns(), LIVE_WARN, "undo", "", "left by an earlier run: %.*s",
-                  (int)line.n, line.p);
+    int n = guard_recover(NULL, &run->recovered, &err);
+    if (n == 0)
+        buf_clear(&run->recovered);
+    if (n < 0) {
+        run->undo_failed = true;
+        buf_printf(&run->recovered, "%s\n", err.msg);
     }
-    if (n < 0)
-        run_event(run, clock_now_ns(), LIVE_BAD, "undo", "", "left by an earlier run: %s", err.msg);
-    buf_done(&text);
+}
+
+void run_lab_tell_recovered(struct run *run)
+{
+    for (struct str rest = str_of(buf_str(&run->recovered)); rest.n;) {
+        struct str line = str_split(&rest, '\n');
+        run_event(run, clock_now_ns(), run->undo_failed ? LIVE_BAD : LIVE_WARN, "undo", "",
+                  "earlier run: %.*s", (int)line.n, line.p);
+    }
 }
 
 int run_lab_open(struct run *run, struct err *err)

@@ -88,6 +88,7 @@ int run_open(struct run *run, struct err *err)
 
 void run_close(struct run *run)
 {
+    buf_done(&run->recovered);
     run_settle_done(run);
     run_loads_close(run);
     run_observe_stop(run);

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -18,7 +19,13 @@ static int undo_main(int argc, char **argv)
     if (options_parse(
             argc, argv, cmd_undo.args,
             "Replays the undo journals of runs whose processes were all killed. Safe to repeat.",
-            rows, ARRAY_SIZE(rows), &none, &status) == 0) {
+            rows, ARRAY_SIZE(rows), &none, &status) == 0 &&
+        (status = options_no_words(argv[0], &none)) == 0) {
+        struct stat st;
+        if (state_dir && (stat(state_dir, &st) < 0 || !S_ISDIR(st.st_mode))) {
+            fprintf(stderr, "squall undo: --state-dir \"%s\" is no folder\n", state_dir);
+            return EXIT_USAGE;
+        }
         struct buf text = {0};
         struct err err = {0};
         int n = guard_recover(state_dir, &text, &err);

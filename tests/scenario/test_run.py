@@ -46,6 +46,10 @@ class Usage(Squall):
         self.expect(2, "run")
         self.expect(2, "report")
         self.expect(2, "run", "x.yaml", "--report", "pdf=x")
+        self.assertEqual(self.expect(0, "help", "run"), self.expect(0, "run", "--help"))
+        self.assertIn("unexpected", self.expect(2, "doctor", "x"))
+        self.assertIn("no folder", self.expect(2, "undo", "--state-dir", "/nonexistent"))
+        self.assertIn("json", self.expect(2, "report", "x.run", "--format", "pdf"))
 
     def test_missing_and_odd_plans(self):
         cases = {
@@ -197,6 +201,17 @@ class Answers(Squall):
             self.assertEqual((accepted, unknown), (40, 0) if name == "ok" else (0, 40), name)
         self.assertEqual(json.loads(counted.strip().splitlines()[-1])["requests"], 40 * len(rows))
 
+    def test_a_service_outside_beside_a_lab(self):
+        server = subprocess.Popen([self.SERVER], stdout=subprocess.PIPE, text=True)
+        try:
+            port = int(server.stdout.readline().split()[1])
+            path = self.write("p.yaml", plan(REDIS, "  a:\n    get: http://127.0.0.1:%d/ok\n    arrive: {rate: 40/s}\n" % port,
+                                             checks="  - errors: {load: a, share: < 1%}\n"))
+            self.expect(0, "run", path, "--out", self.run_file())
+        finally:
+            server.terminate()
+            server.communicate(timeout=10)
+
     def test_nothing_listens(self):
         path = self.write("p.yaml", "squall: 1\nname: t\nload:\n  a:\n    get: http://127.0.0.1:9/\n    arrive: {rate: 40/s}\n"
                           "storm:\n  - baseline: 500ms\nchecks:\n  - errors: {load: a, share: \"< 1%\"}\n")
@@ -286,6 +301,22 @@ class Output(Squall):
         p.stdout.close()
         self.assertEqual(p.wait(timeout=60), 0)
 
+    def test_unwritable_report_is_known_before_the_storm(self):
+        out = self.expect(4, "run", self.write("p.yaml", self.PLAN), "--report", "json=/nonexistent/r.json")
+        self.assertIn("/nonexistent/r.json", out)
+        self.assertNotIn("starting", out)
+
+    def test_quiet_names_what_did_not_pass(self):
+        out = self.expect(1, "run", self.write("p.yaml", self.PLAN.replace("< 1%", "> 99%")), "--out", self.run_file(), "--quiet")
+        self.assertIn("errors gets", out)
+        self.assertIn("squall report", out)
+        self.assertLess(len(out.splitlines()), 6)
+
+    def test_tmpdir_is_named(self):
+        for tmp in ("/nonexistent/tmp", "/" + "x" * 300):
+            self.env["TMPDIR"] = tmp
+            self.assertIn("TMPDIR", self.expect(4, "run", self.write("p.yaml", self.PLAN), "--out", self.run_file()))
+
     def test_unwritable_run_file(self):
         out = self.expect(4, "run", self.write("p.yaml", self.PLAN), "--out", "/nonexistent/x.run")
         self.assertIn("/nonexistent/x.run", out)
@@ -312,6 +343,22 @@ class Output(Squall):
         self.assertIn("2 of 2 plans run", out)
         self.assertRegex(out, r"FAIL +pack/a.yaml")
         self.assertRegex(out, r"pass +pack/b.yaml")
+        self.assertIn("several plans", self.expect(2, "run", "pack", "--out", "x.run"))
+
+    def test_pack_is_ended_as_a_whole(self):
+        os.mkdir(os.path.join(self.dir, "pack"))
+        for name in ("a", "b"):
+            self.write("pack/%s.yaml" % name, self.PLAN.replace("baseline: 1s", "baseline: 60s"))
+        for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+            with self.subTest(signo):
+                p = self.start("run", "pack")
+                time.sleep(1.5)
+                p.send_signal(signo)
+                out, _ = p.communicate(timeout=20)
+                if signo != signal.SIGKILL:
+                    self.assertEqual(p.returncode, 128 + signo, out)
+                    self.assertIn("1 of 2 plans run", out)
+                self.assert_nothing_left(10)
 
 
 main()
