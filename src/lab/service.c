@@ -194,9 +194,11 @@ static void restart_or_not(struct service *s)
     bool again = s->plan->restart == PLAN_RESTART_ALWAYS ||
                  (s->plan->restart == PLAN_RESTART_ON_FAILURE && s->failed);
     if (!again) {
-        emit(s, LAB_SERVICE_GAVE_UP, 0,
-             s->plan->restart == PLAN_RESTART_NEVER ? "restart: never"
-                                                    : "restart: on-failure, and it did not fail");
+        char text[sizeof s->last_exit + 64];
+        snprintf(text, sizeof text, "%s; restart: %s", s->last_exit,
+                 s->plan->restart == PLAN_RESTART_NEVER ? "never"
+                                                        : "on-failure, and it did not fail");
+        emit(s, LAB_SERVICE_GAVE_UP, 0, text);
         return become_down(s);
     }
     int64_t wait = backoff_take(&s->backoff);

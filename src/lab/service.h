@@ -56,7 +56,7 @@ struct service {
     int64_t sweep_wait_ns;
     struct io exec_io;
     char exec_error[LAB_TEXT_BYTES / 4];
-    char last_exit[128];
+    char last_exit[512];
     struct stream streams[2];
     struct bucket bucket;
     struct timer dropped_timer;

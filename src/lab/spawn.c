@@ -85,6 +85,22 @@ static void exec_search(const struct spawn *s)
     errno = error;
 }
 
+static _Noreturn void give_up_exec(int fd, const char *program, int error)
+{
+    static const char no_path[] =
+        "not in PATH of the lab; give an absolute path or {{plan.dir}}/NAME";
+    static const char no_loader[] =
+        "it is there, but what its first line or its header names is not";
+    char what[400];
+    bool path = strchr(program, '/');
+    const char *hint = error != ENOENT              ? NULL
+                       : !path                      ? no_path
+                       : access(program, F_OK) == 0 ? no_loader
+                                                    : NULL;
+    snprintf(what, sizeof what, "%.250s%s%s", program, hint ? ": " : "", hint ? hint : "");
+    give_up(fd, what, error);
+}
+
 static _Noreturn void run_child(const struct spawn *s, int exec_fd)
 {
     signals_reset();
@@ -100,7 +116,7 @@ static _Noreturn void run_child(const struct spawn *s, int exec_fd)
     if (chdir(s->dir) < 0)
         give_up(exec_fd, s->dir, errno);
     exec_search(s);
-    give_up(exec_fd, s->argv[0], errno);
+    give_up_exec(exec_fd, s->argv[0], errno);
 }
 
 pid_t spawn_start(const struct spawn *s, int *ret_exec_fd)

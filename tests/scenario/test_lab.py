@@ -381,9 +381,9 @@ class Cases(Tier):
                        up=False)
         lab.say("start")
         lab.wait("EXITED once .* exited with 3$")
-        lab.wait("GAVE_UP once")
+        lab.wait("GAVE_UP once .* exited with 3; restart: never$")
         lab.wait("EXITED clean .* exited with 0$")
-        lab.wait("GAVE_UP clean .* it did not fail$")
+        lab.wait("GAVE_UP clean .* exited with 0; restart: on-failure, and it did not fail$")
         lab.wait("EXITED crash .* killed by SIGSEGV$")
         lab.wait("NOT_READY again .* exited with 4$")
         self.assertGreater(lab.count("BACKOFF again"), 2)
@@ -394,7 +394,9 @@ class Cases(Tier):
                        "service folder\nrun /tmp\nrestart never\n"
                        "service text\nfile x not a program\nrun ./x\nrestart never\n", up=False)
         lab.say("start")
-        lab.wait("EXITED foo .* exec failed: No such file or directory: no-such-program$")
+        lab.wait("EXITED foo .* exec failed: No such file or directory: no-such-program: not in PATH of the lab; "
+                 "give an absolute path or {{plan.dir}}/NAME$")
+        lab.wait("GAVE_UP foo .* exec failed: .* no-such-program: .*; restart: never$")
         lab.wait("EXITED folder .* exec failed: Permission denied: /tmp$")
         lab.wait("EXITED text .* exec failed: Permission denied: ./x$")
         self.assertEqual(lab.count(" READY "), 0)
