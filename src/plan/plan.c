@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plan/json_text.h"
 #include "plan/sources.h"
@@ -63,13 +64,24 @@ static struct plan *plan_new(const char *file)
     return plan;
 }
 
+/* As the links in it lead, without those of the file itself: as its includes are found. */
+static const char *folder_of(struct arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder CLEANUP(free_p) =
+        slash ? xstrndup(path, (size_t)(slash - path + 1)) : xstrdup(".");
+    char *real CLEANUP(free_p) = realpath(folder, NULL);
+    return real ? arena_strdup(a, real) : NULL;
+}
+
 int plan_load(const char *path, const struct plan_options *options, struct plan **ret,
               struct plan_errors *errors)
 {
     struct plan *plan = plan_new(path);
     struct problems problems;
     problems_init(&problems);
-    struct sources s = {.arena = &plan->arena, .problems = &problems};
+    plan->dir = folder_of(&plan->arena, path);
+    struct sources s = {.arena = &plan->arena, .problems = &problems, .dir = plan->dir};
     struct ynode *root = sources_load(&s, path);
     if (root) {
         if (options)

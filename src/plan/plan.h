@@ -191,6 +191,7 @@ struct plan_check {
 struct plan {
     struct arena arena;
     const char *file, *name, *about;
+    const char *dir; /* absolute folder of `file`; NULL when read from a run file */
     struct plan_strs tags;
     uint64_t seed; /* 0 = draw one */
     struct plan_service *services;

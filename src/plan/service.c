@@ -87,6 +87,16 @@ void service_leave(struct walk *w, struct ynode *node)
         problems_add(w->problems, restart->key, "\"backoff\" must not be above \"backoff-max\"");
 }
 
+/* A program named by a relative path lies by the plan: the service's own folder is empty. */
+static const char *program_path(struct walk *w, const char *name)
+{
+    if (name[0] == '/' || !strchr(name, '/') || !w->plan->dir)
+        return name;
+    while (strncmp(name, "./", 2) == 0)
+        name += 2;
+    return arena_printf(&w->plan->arena, "%s/%s", w->plan->dir, name);
+}
+
 void service_run(struct walk *w, const struct key *key, struct ynode *node)
 {
     struct plan_service *s = w->object;
@@ -104,8 +114,10 @@ void service_run(struct walk *w, const struct key *key, struct ynode *node)
     if (words.n == 0 || words.v[0][0] == '\0')
         problems_add(w->problems, node, "\"run\" needs a command; nothing is here");
     s->argv = arena_array(&w->plan->arena, words.n + 1, sizeof *s->argv);
-    if (words.n)
+    if (words.n) {
         memcpy(s->argv, words.v, words.n * sizeof *s->argv);
+        s->argv[0] = program_path(w, words.v[0]);
+    }
 }
 
 void service_ready(struct walk *w, const struct key *key, struct ynode *node)

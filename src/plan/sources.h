@@ -20,6 +20,7 @@
 struct sources {
     struct arena *arena;
     struct problems *problems;
+    const char *dir; /* of the plan's file, absolute; NULL = not known */
     bool resolved;  /* read from a run file: opens nothing, asks the environment for secrets only */
     size_t files_n; /* read so far */
     size_t grown_bytes;

@@ -12,6 +12,7 @@
 
 #define VARS_MAX  500
 #define NAMES_MAX (VARS_MAX + 1)
+#define BUILT_IN  "plan.dir"
 
 struct var {
     const char *name, *value;
@@ -20,7 +21,7 @@ struct var {
 
 struct scope {
     struct sources *s;
-    struct var vars[VARS_MAX];
+    struct var vars[NAMES_MAX]; /* one is built in */
     size_t n;
     const struct ynode *load;   /* inside a load: its node; unknown names are the template's */
     const struct ynode *values; /* while reading `vars`: the map */
@@ -279,11 +280,17 @@ void sources_vars(struct sources *s, struct ynode *root)
     struct scope *scope = xmalloc(sizeof *scope);
     struct ynode *vars = yaml_get(root, "vars");
     scope->s = s;
+    if (s->dir)
+        scope->vars[scope->n++] = (struct var){BUILT_IN, s->dir, false};
     if (vars && vars->kind == YAML_MAP) {
         scope->values = vars;
-        for (struct ynode **link = &vars->first; *link && scope->n < VARS_MAX;
+        for (struct ynode **link = &vars->first; *link && scope->n < NAMES_MAX;
              link = &(*link)->next) {
             struct var var = {(*link)->key->text, "", false};
+            if (strcmp(var.name, BUILT_IN) == 0)
+                problems_add(s->problems, (*link)->key,
+                             "\"" BUILT_IN
+                             "\" is built in: the plan's folder; choose another name");
             if (!name_legal(var.name))
                 problems_add(
                     s->problems, (*link)->key,

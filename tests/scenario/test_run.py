@@ -101,7 +101,19 @@ class Services(Squall):
                    "exited with 3", "my last words")
 
     def test_no_such_program(self):
-        self.fails("\n    a:\n      run: no-such-program --x\n", "no-such-program", "No such file")
+        self.fails("\n    a:\n      run: no-such-program --x\n", "ended before it was ready: exec failed: No such file",
+                   "no-such-program: not in PATH of the lab; give an absolute path or {{plan.dir}}/NAME")
+
+    def test_own_program_beside_the_plan(self):
+        program = self.write("own program.sh", "#!/bin/sh\nwhile sleep 0.1; do echo \"$HERE\"; done &\nexec python3 -m http.server 8000\n")
+        os.chmod(program, 0o755)
+        for run in "\"'./own program.sh'\"", "[\"{{plan.dir}}/own program.sh\"]":
+            self.expect(0, "run", self.write("p.yaml", plan(
+                "\n    web:\n      run: %s\n      env: {HERE: \"in {{plan.dir}}\"}\n"
+                "      ready: {http: \":8000/\", within: 20s}\n" % run,
+                load=GET_WEB, storm="  - baseline: 500ms\n", checks="  - log: {service: web, matches: \"^in /\"}\n")),
+                "--out", self.run_file())
+            os.remove(self.run_file())
 
     def test_port_in_use(self):
         self.fails("\n    a:\n      run: sh -c \"redis-server --port 6379 --save '' & sleep 0.5; exec redis-server --port 6379\"\n"

@@ -29,6 +29,56 @@ static void expect_set_error(const char *set, int column, const char *message)
     loaded_done(&l);
 }
 
+/* --- the plan's folder ------------------------------------------------------------------------ */
+
+TEST(the_plan_s_own_folder_is_a_variable)
+{
+    static const char text[] =
+        HEAD "vars: {server: \"{{plan.dir}}/server.py\"}\n"
+             "lab:\n"
+             "  services:\n"
+             "    a: {run: \"{{plan.dir}}/a b\", env: {HERE: \"{{plan.dir}}\"}}\n"
+             "    b: {run: [\"{{server}}\", x]}\n";
+    struct loaded l = load_good(text, NULL, 0);
+    char want[128];
+    snprintf(want, sizeof want, "%s/a", support_dir);
+    ASSERT_STREQ(l.plan->dir, support_dir);
+    ASSERT_STREQ(l.plan->services[0].argv[0], want);
+    ASSERT_STREQ(l.plan->services[0].env[0].value, support_dir);
+    snprintf(want, sizeof want, "%s/server.py", support_dir);
+    ASSERT_STREQ(l.plan->services[1].argv[0], want);
+    ASSERT_CONTAINS(l.plan->resolved, want); /* as it was, whoever reads it where */
+    ASSERT(strstr(l.plan->resolved, "plan.dir") == NULL);
+    loaded_done(&l);
+    expect_error(HEAD "vars: {plan.dir: /}\n", 3, 8, "built in");
+    expect_error(HEAD "lab: {services: {a: {run: \"{{plan.dri}}/x\"}}}\n", 3, 27,
+                 "did you mean \"plan.dir\"?");
+}
+
+TEST(a_program_s_relative_path_counts_from_the_plan)
+{
+    static const char text[] =
+        HEAD "lab: {services: {\n"
+             "  a: {run: ./server.py --port 1}, b: {run: [bin/x, ./y]},\n"
+             "  c: {run: python3 ./z}, d: {run: /bin/true}, e: {run: ../up}}}\n";
+    static const char *const want[] = {"%s/server.py", "%s/bin/x", "python3", "/bin/true",
+                                       "%s/../up"};
+    struct loaded l = load_good(text, NULL, 0);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        char *path =
+            strchr(want[i], '%') ? xasprintf("%s%s", support_dir, want[i] + 2) : xstrdup(want[i]);
+        ASSERT_STREQ(l.plan->services[i].argv[0], path);
+        free(path);
+    }
+    ASSERT_STREQ(l.plan->services[1].argv[1],
+                 "./y"); /* an argument is the program's own business */
+    struct plan *again = NULL;
+    ASSERT_OK(plan_load_resolved(l.plan->resolved, &again, &l.errors));
+    ASSERT(again->dir == NULL);
+    plan_free(again);
+    loaded_done(&l);
+}
+
 /* --- --set ------------------------------------------------------------------------------------ */
 
 TEST(overrides)
