@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "lab/lab.h"
+#include "lab/mounts.h"
 #include "lab/netns.h"
 #include "lab/switch.h"
 #include "loop/child.h"
@@ -39,11 +40,6 @@ static int try_namespaces(void)
     return try_unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 }
 
-static int private_mounts(void)
-{
-    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
-}
-
 static int wait_result(pid_t pid)
 {
     int status;
@@ -57,7 +53,7 @@ static int wait_result(pid_t pid)
 static int try_proc(void)
 {
     int r = try_unshare(CLONE_NEWPID | CLONE_NEWNS);
-    if (r < 0 || (r = private_mounts()) < 0)
+    if (r < 0 || (r = mounts_private()) < 0)
         return r;
     pid_t pid = fork();
     if (pid == 0)
@@ -68,7 +64,7 @@ static int try_proc(void)
 
 static int mount_tmpfs(void)
 {
-    int r = private_mounts();
+    int r = mounts_private();
     return r < 0 ? r : mount("squall", "/tmp", "tmpfs", MS_NOSUID, NULL) < 0 ? -errno : 0;
 }
 

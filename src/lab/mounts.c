@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -155,12 +156,34 @@ static int make_tmpfs(const char *where, const char *options)
     return mount("squall", where, "tmpfs", MS_NOSUID, options) < 0 ? -errno : 0;
 }
 
+/* In a chroot "/" is no mount, so nothing can be said of its propagation there. setns to the mount
+ * namespace that we are in already moves the root to the namespace's own; from there the chroot is
+ * found again by its descriptor. */
+static int private_from_chroot(void)
+{
+    int r = -EINVAL, root CLEANUP(close_p) = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int ns CLEANUP(close_p) = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (root < 0 || ns < 0 || setns(ns, CLONE_NEWNS) < 0)
+        return -errno;
+    r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+    if (fchdir(root) < 0 || chroot(".") < 0)
+        return -errno;
+    return r;
+}
+
+int mounts_private(void)
+{
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        return 0;
+    return errno == EINVAL ? private_from_chroot() : -errno;
+}
+
 int mounts_make(const char *run_dir, const char *hosts_text, struct err *err)
 {
     char dir[PATH_MAX];
     int r;
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return err_set(err, -errno, "making mounts private was refused: %s", strerror(errno));
+    if ((r = mounts_private()) < 0)
+        return err_set(err, r, "making mounts private was refused: %s", strerror(-r));
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return err_set(err, -errno,
                        "mounting /proc was refused (%s): a container that masks /proc does that; "

@@ -19,6 +19,8 @@
 
 #define MOUNTS_DIR ".lab"
 
+/* In a mount namespace of our own: what is mounted from now on stays in it; also in a chroot. */
+int mounts_private(void);
 /* run_dir: absolute. hosts_text: the whole file. */
 int mounts_make(const char *run_dir, const char *hosts_text, struct err *err);
 /* Working folder run_dir/NAME with the service's files, owned by uid/gid ((uid_t)-1 = as is). */

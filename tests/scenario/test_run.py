@@ -150,6 +150,7 @@ class Verdicts(Squall):
             WEB, GET_WEB, "  - baseline: 500ms\n  - fault: f.yaml\n    for: 500ms\n",
             "  - errors: {load: gets, share: \"< 1%\"}\n    during: fault\n")), "--out", self.run_file())
         self.assertIn("no service matches", out)
+        self.assertIn("compare its selector with the labels of the services", " ".join(out.split()))
 
     def test_missing_series_is_inconclusive(self):
         self.expect(5, "run", self.write("p.yaml", plan(
@@ -184,6 +185,32 @@ class Verdicts(Squall):
         self.assertGreater(n, 50)
         self.assertEqual(lists[0][:n], lists[2][:n])
         self.assertEqual(lists[1][:n], lists[3][:n])
+
+
+class Chroot(Squall):
+    """A root folder made by debootstrap and entered by chroot: "/" is no mount there."""
+
+    SCRIPT = """set -e
+cd {dir}; mkdir -p root/usr root/etc root/proc root/dev root/tmp root/build; cd root
+for d in bin lib lib64 sbin; do ln -sfn usr/$d $d; done
+mount --bind /usr usr; mount --bind {tmp} tmp; mount --bind {build} build; mount -t proc proc proc
+mknod -m 666 dev/null c 1 3; mknod -m 666 dev/urandom c 1 9
+cp /etc/passwd /etc/group etc
+cp {dir}/p.yaml {dir}/f.yaml .
+exec env -i PATH=/usr/bin:/bin:/usr/sbin TMPDIR=/tmp XDG_RUNTIME_DIR=/tmp chroot . /build/squall run /p.yaml --out /tmp/t.run
+"""
+
+    @unittest.skipUnless(os.geteuid() == 0, "chroot needs root")
+    def test_lab_in_a_chroot(self):
+        self.write("f.yaml", FAULT)
+        self.write("p.yaml", plan(REDIS, "  r:\n    get: http://redis:6379/\n    arrive: {rate: 20/s}\n    timeout: 300ms\n",
+                                  "  - baseline: 300ms\n  - fault: f.yaml\n    for: 300ms\n",
+                                  "  - errors: {load: r, share: \"> 50%\"}\n    during: fault\n"))
+        script = self.write("script", self.SCRIPT.format(dir=self.dir, tmp=self.tmp, build=BUILD))
+        p = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", script], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertEqual(p.returncode, 0, p.stdout)
+        os.unlink(os.path.join(self.tmp, "t.run"))
 
 
 class Answers(Squall):
