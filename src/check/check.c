@@ -52,19 +52,24 @@ static int run_one(struct record *r, const struct plan *plan, const struct plan_
     return 0;
 }
 
+static const char *why(const struct check_result *c)
+{
+    return c->verdict == VERDICT_FAIL && c->value[0] ? c->value : c->reason;
+}
+
 /* fail when one fails; else inconclusive when one is, or when there is nothing to go by */
 static void conclude(struct check_results *out)
 {
     size_t counts[VERDICT_COUNT] = {0};
-    const struct check_result *first = NULL;
-    for (size_t i = 0; i < out->n; i++) {
+    const struct check_result *first = NULL; /* of those that decide */
+    for (size_t i = 0; i < out->n; i++)
         counts[out->v[i].verdict]++;
-        if (!first && out->v[i].verdict == VERDICT_INCONCLUSIVE)
+    out->verdict = counts[VERDICT_FAIL]                          ? VERDICT_FAIL
+                   : counts[VERDICT_INCONCLUSIVE] || out->n == 0 ? VERDICT_INCONCLUSIVE
+                                                                 : VERDICT_PASS;
+    for (size_t i = out->n; i-- > 0 && out->verdict != VERDICT_PASS;)
+        if (out->v[i].verdict == out->verdict)
             first = &out->v[i];
-    }
-    out->verdict = counts[VERDICT_FAIL]   ? VERDICT_FAIL
-                   : first || out->n == 0 ? VERDICT_INCONCLUSIVE
-                                          : VERDICT_PASS;
     if (out->n == 0) {
         out->reason = "the plan has no checks, so nothing was shown; add some under `checks:`";
         return;
@@ -73,7 +78,7 @@ static void conclude(struct check_results *out)
         arena_printf(&out->arena, "%zu of %zu checks passed, %zu failed, %zu inconclusive%s%s%s%s",
                      counts[VERDICT_PASS], out->n, counts[VERDICT_FAIL],
                      counts[VERDICT_INCONCLUSIVE], first ? "; first: " : "",
-                     first ? first->name : "", first ? ": " : "", first ? first->reason : "");
+                     first ? first->name : "", first ? ": " : "", first ? why(first) : "");
 }
 
 int check_evaluate(struct record *r, const struct plan *plan, struct check_results *ret,
