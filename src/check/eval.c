@@ -9,6 +9,17 @@
 #include "base/clock.h"
 #include "base/units.h"
 
+#define CAUSE_BYTES 500
+
+/* The last error that the run told about itself. */
+static int take_cause(void *ctx, const struct record_event *event)
+{
+    struct check_eval *e = ctx;
+    if (strcmp(event->kind, "run") == 0 && strcmp(event->severity, "err") == 0)
+        e->cause = eval_quote(e, str_of(event->text), CAUSE_BYTES);
+    return 0;
+}
+
 int eval_open(struct check_eval *e, struct record *r, const struct plan_check *check,
               struct check_results *out, struct check_result *ret)
 {
@@ -21,6 +32,8 @@ int eval_open(struct check_eval *e, struct record *r, const struct plan_check *c
     if (rc == 0)
         rc = reader_faults(r, e->a, &e->faults, &e->faults_n);
     e->done = e->meta.how && strcmp(e->meta.how, "done") == 0;
+    if (rc == 0 && !e->done)
+        rc = reader_events(r, READER_ALL, take_cause, e);
     e->end_ns = e->meta.ended_ns;
     for (size_t i = e->phases_n; i-- > 0;)
         if (e->phases[i].start_ns >= 0) {
@@ -188,11 +201,32 @@ static bool phase_meant(const struct check_eval *e, size_t i)
     return strcmp(e->check->phase, e->phases[i].name) == 0;
 }
 
-static const char *why_ended(const struct check_eval *e)
+/* "the run was aborted before this was complete: service "web" ended..." */
+static const char *not_reached(struct check_eval *e, const char *what)
 {
-    return !e->meta.how                       ? "was cut off"
-           : strcmp(e->meta.how, "done") == 0 ? "ended"
-                                              : "was interrupted";
+    const char *how = !e->meta.how                          ? "was cut off"
+                      : strcmp(e->meta.how, "done") == 0    ? "ended"
+                      : strcmp(e->meta.how, "aborted") == 0 ? "was aborted"
+                                                            : "was interrupted";
+    if (e->cause)
+        return arena_printf(e->a, "the run %s before %s: %s", how, what, e->cause);
+    return arena_printf(e->a, "the run %s before %s; run it again", how, what);
+}
+
+/* A fault that failed and never had a target. */
+static bool hit_nobody(const struct check_eval *e, const struct record_fault *failed)
+{
+    for (size_t i = 0; i < e->faults_n; i++)
+        if (e->faults[i].fault == failed->fault && e->faults[i].targets[0])
+            return false;
+    return strcmp(failed->state, "failed") == 0;
+}
+
+static const char *fault_remedy(const struct check_eval *e, const struct record_fault *f)
+{
+    return hit_nobody(e, f) ? "compare its selector with the labels of the services"
+           : strcmp(f->state, "undo-failed") == 0 ? "run `squall undo`"
+                                                  : "see `squall doctor`";
 }
 
 /* Was the fault of a phase really there, and is it gone? NULL = yes. */
@@ -210,9 +244,9 @@ static const char *fault_problem(struct check_eval *e, int phase)
                           : strcmp(f->state, "undo-failed") == 0 ? "was not undone"
                                                                  : NULL;
         if (why)
-            return arena_printf(e->a, "fault '%s' in phase '%s' %s%s%s; see `squall doctor`",
-                                f->name, e->phases[phase].name, why, f->text[0] ? ": " : "",
-                                f->text);
+            return arena_printf(e->a, "fault '%s' in phase '%s' %s%s%s; %s", f->name,
+                                e->phases[phase].name, why, f->text[0] ? ": " : "", f->text,
+                                fault_remedy(e, f));
     }
     if (active)
         return NULL;
@@ -229,8 +263,7 @@ static const char *find_spoiler(struct check_eval *e, const struct reader_window
         if (e->phases[i].start_ns >= 0)
             last = (int)i;
     if (!e->done && (to_end || last < 0 || w->to_ns > e->phases[last].start_ns))
-        return arena_printf(e->a, "the run %s before this was complete; run it again",
-                            why_ended(e));
+        return not_reached(e, "this was complete");
     for (size_t i = 0; i < e->phases_n; i++) {
         const struct reader_phase *p = &e->phases[i];
         if (p->kind != PLAN_FAULT || p->start_ns < 0)
@@ -287,8 +320,7 @@ static void add_phase(struct check_eval *e, struct eval_window *list, size_t *n,
     enum plan_when when = e->check->when;
     if (p->start_ns < 0) {
         add_spoiled(list, n, (int)i, p->name,
-                    arena_printf(e->a, "phase '%s' never began: the run %s before; run it again",
-                                 p->name, why_ended(e)));
+                    not_reached(e, arena_printf(e->a, "phase '%s' began", p->name)));
         return;
     }
     int64_t end_ns = p->end_ns < 0 ? e->end_ns : p->end_ns;

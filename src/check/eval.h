@@ -22,8 +22,9 @@ struct check_eval {
     struct reader_load *loads;
     struct record_fault *faults;
     size_t phases_n, loads_n, faults_n;
-    int64_t end_ns; /* of the last phase that began */
-    bool done;      /* the run came to its planned end */
+    int64_t end_ns;    /* of the last phase that began */
+    bool done;         /* the run came to its planned end */
+    const char *cause; /* if it did not: what the run itself said; NULL = nothing */
 };
 int eval_open(struct check_eval *e, struct record *r, const struct plan_check *check,
               struct check_results *out, struct check_result *ret);

@@ -26,7 +26,8 @@ void manifest_notes(const struct manifest *m, const struct plan *plan, struct bu
             buf_printf(out, "pod '%s' is no service of this plan; skipped\n",
                        m->selector.pods.v[i]);
     if (matches(m, plan) == 0)
-        buf_printf(out, "no service of this plan is selected: the fault will have no target\n");
+        buf_printf(out, "no service of this plan is selected: the fault will have no target; "
+                        "compare its selector with the labels of the services\n");
     if (strcmp(m->action, "container-kill") != 0)
         return;
     for (size_t i = 0; i < m->containers.n; i++)

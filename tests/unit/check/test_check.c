@@ -244,6 +244,7 @@ TEST(a_fault_without_effect_spoils_what_it_touches)
 TEST(an_interrupted_run_spoils_what_was_not_complete)
 {
     static const char *const hows[] = {"interrupted", "aborted", NULL};
+    static const char *const says[] = {"was interrupted", "was aborted", "was cut off"};
     for (size_t i = 0; i < ARRAY_SIZE(hows); i++) {
         struct stage st;
         stage_init(&st);
@@ -263,8 +264,64 @@ TEST(an_interrupted_run_spoils_what_was_not_complete)
         ASSERT_VERDICT(r, VERDICT_PASS);
         for (int c = 1; c < 4; c++) {
             ASSERT_VERDICT(r + c, VERDICT_INCONCLUSIVE);
-            ASSERT_CONTAINS(r[c].reason, hows[i] ? "was interrupted" : "was cut off");
+            ASSERT_CONTAINS(r[c].reason, says[i]);
+            ASSERT_CONTAINS(r[c].reason, "; run it again");
         }
+        stage_done(&st);
+    }
+}
+
+TEST(an_aborted_run_s_own_cause_is_the_reason)
+{
+    static const struct record_event events[] = {
+        {0, "run", "scene", "info", "seed 7"},
+        {SCENE_S(1), "run", "", "err", "service \"web\" ended before it was ready: exited with 3"},
+        {SCENE_S(2), "service", "db", "err", "stays down"},
+        {SCENE_S(3), "run", "", "warn", "killing the lab"}};
+    struct stage st;
+    stage_init(&st);
+    stage_check(&st, "latency", (struct plan_check){.load = "ready", P99_100MS});
+    stage_check(
+        &st, "latency",
+        (struct plan_check){.load = "ready", .when = PLAN_DURING, .phase = "fault", P99_100MS});
+    scene_create(&st.s);
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+        ASSERT_OK(record_event(st.s.r, &events[i]));
+    st.how = "aborted";
+    const struct check_result *r = stage_judge(&st);
+    ASSERT_VERDICT(r, VERDICT_INCONCLUSIVE);
+    ASSERT_STREQ(r[0].reason, "the run was aborted before this was complete: service \"web\" ended "
+                              "before it was ready: exited with 3");
+    ASSERT_VERDICT(r + 1, VERDICT_INCONCLUSIVE);
+    ASSERT_CONTAINS(r[1].reason, "before phase 'fault' began: service \"web\" ended");
+    stage_done(&st);
+}
+
+TEST(a_fault_without_targets_points_to_its_selector)
+{
+    for (int aimed = 0; aimed < 2; aimed++) {
+        struct stage st;
+        stage_init(&st);
+        stage_check(
+            &st, "latency",
+            (struct plan_check){.load = "ready", .when = PLAN_DURING, .phase = "fault", P99_100MS});
+        stage_open(&st);
+        struct record_fault f = {.fault = 1,
+                                 .phase = 1,
+                                 .name = "redis",
+                                 .kind = "pod-kill",
+                                 .targets = aimed ? "kube" : "",
+                                 .state = "applying"};
+        ASSERT_OK(record_fault(st.s.r, &f));
+        f.state = "failed";
+        f.targets = "";
+        ASSERT_OK(record_fault(st.s.r, &f));
+        stage_feed(&st, 1, 0, 30000, 50, 10, FATE_ACCEPTED);
+        const struct check_result *r = stage_judge(&st);
+        ASSERT_VERDICT(r, VERDICT_INCONCLUSIVE);
+        ASSERT_CONTAINS(r->reason,
+                        aimed ? "squall doctor" : "compare its selector with the labels");
+        ASSERT((strstr(r->reason, "doctor") != NULL) == aimed);
         stage_done(&st);
     }
 }
@@ -533,7 +590,8 @@ TEST(one_failure_is_a_fail_one_doubt_is_inconclusive)
         stage_check(&st, "errors", errors_check("baseline", PLAN_LT, 0.01, "< 1%"));
         stage_check(&st, "errors", errors_check("cooldown", PLAN_LT, 0.01, "< 1%"));
         if (fails)
-            stage_check(&st, "errors", errors_check("baseline", PLAN_GT, 0.5, "> 50%"));
+            stage_check(&st, "errors", errors_check("baseline", PLAN_GT, 0.5, "> 50%"))->name =
+                "wanted";
         stage_check(&st, "soothsayer", (struct plan_check){0});
         stage_open_sound(&st);
         stage_feed(&st, 1, 0, 10000, 50, 10, FATE_ACCEPTED);
@@ -541,6 +599,8 @@ TEST(one_failure_is_a_fail_one_doubt_is_inconclusive)
         ASSERT_EQ(st.results.verdict, fails ? VERDICT_FAIL : VERDICT_INCONCLUSIVE);
         ASSERT_CONTAINS(st.results.reason, fails ? "1 failed" : "0 failed");
         ASSERT_CONTAINS(st.results.reason, "2 inconclusive");
+        ASSERT_CONTAINS(st.results.reason,
+                        fails ? "; first: wanted: 0%" : "; first: errors: no request of 'ready'");
         stage_done(&st);
     }
 }
