@@ -168,11 +168,24 @@ int doctor_probe(enum doctor_probe p)
     _exit(-facilities[p].run() & 0xff);
 }
 
+/* A refused namespace refuses what is made inside of it too: one remedy is enough. */
+static const char *first_missing(const int results[DOCTOR_PROBE_COUNT], int probe)
+{
+    bool inside = probe > DOCTOR_NAMESPACES && probe <= DOCTOR_PACKET;
+    if (results[DOCTOR_USER_NS] && (inside || probe == DOCTOR_NAMESPACES))
+        return facilities[DOCTOR_USER_NS].what;
+    return results[DOCTOR_NAMESPACES] && inside ? facilities[DOCTOR_NAMESPACES].what : NULL;
+}
+
 static void add_line(struct buf *text, const struct facility *f, int result,
-                     const struct root_facts *facts, bool other_link)
+                     const struct root_facts *facts, const char *missing, bool other_link)
 {
     if (result == 0) {
         buf_printf(text, "ok  %s\n", f->what);
+        return;
+    }
+    if (missing) {
+        buf_printf(text, "--  %s: not tried: needs %s\n", f->what, missing);
         return;
     }
     buf_printf(text, "no  %s: %s; %s%s\n", f->what, strerror(-result),
@@ -188,7 +201,8 @@ int doctor_report(struct buf *text, const int results[DOCTOR_PROBE_COUNT],
     for (int i = 0; i < DOCTOR_PROBE_COUNT; i++) {
         bool link = i == DOCTOR_TUN || i == DOCTOR_PACKET;
         can = can && (results[i] == 0 || !facilities[i].needed);
-        add_line(text, &facilities[i], results[i], facts, link && (tun || packet));
+        add_line(text, &facilities[i], results[i], facts, first_missing(results, i),
+                 link && (tun || packet));
     }
     if (can)
         buf_printf(text, "a lab can run here: namespaces, %s\n", tun ? "TUN" : "AF_PACKET");

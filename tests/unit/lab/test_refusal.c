@@ -70,6 +70,26 @@ TEST(report_says_no_without_any_link)
     buf_done(&text);
 }
 
+TEST(report_gives_one_remedy_for_what_stands_on_a_refused_namespace)
+{
+    int results[DOCTOR_PROBE_COUNT] = {0};
+    struct buf text = {0};
+    for (int i = DOCTOR_USER_NS; i <= DOCTOR_PACKET; i++)
+        results[i] = -EPERM;
+    ASSERT_EQ(doctor_report(&text, results, &plain), -EPERM);
+    ASSERT_CONTAINS(buf_str(&text), "no  user namespaces, or root: Operation not permitted; ");
+    ASSERT_CONTAINS(buf_str(&text),
+                    "\n--  a /proc of its own: not tried: needs user namespaces, or root\n");
+    ASSERT_CONTAINS(buf_str(&text), "\n--  links by veth and AF_PACKET: not tried: ");
+    ASSERT(strstr(buf_str(&text), "--privileged") == NULL && !strstr(buf_str(&text), "\nno  "));
+    results[DOCTOR_USER_NS] = 0;
+    buf_clear(&text);
+    ASSERT_EQ(doctor_report(&text, results, &plain), -EPERM);
+    ASSERT_CONTAINS(buf_str(&text), "\nno  PID, mount, network, IPC and UTS namespaces: ");
+    ASSERT_CONTAINS(buf_str(&text), "\n--  links by TUN: not tried: needs PID, mount, ");
+    buf_done(&text);
+}
+
 TEST(report_needs_what_it_says_and_not_clone3)
 {
     for (int i = 0; i < DOCTOR_PROBE_COUNT; i++) {
