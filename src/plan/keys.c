@@ -39,7 +39,7 @@ const struct key keys[] = {
     {SVC, "needs", KEY_SERVICES, "services that must be ready before this one starts", AT(plan_service, needs)},
     {SVC, "ready", KEY_MAP, "when the service counts as ready; without it, as soon as it runs"},
     {SVC ".ready", "tcp", KEY_INT, "a port that accepts connections", AT(plan_service, ready.port), RANGE("1", "65535"), .one_of = "way", .hook = service_ready},
-    {SVC ".ready", "http", KEY_ENDPOINT, "a port and path that answer 2xx to GET", .one_of = "way", .hook = service_ready},
+    {SVC ".ready", "http", KEY_ENDPOINT, "a port and path that answer 2xx or 3xx to GET", .one_of = "way", .hook = service_ready},
     {SVC ".ready", "command", KEY_STRING, "a command that exits 0, run beside the service", AT(plan_service, ready.command), .min = "1", .one_of = "way", .hook = service_ready},
     {SVC ".ready", "log", KEY_REGEX, "a pattern that a line of output matches", AT(plan_service, ready.matches), .one_of = "way", .hook = service_ready},
     {SVC ".ready", "within", KEY_DURATION, "limit for becoming ready", AT(plan_service, ready.within_ns), WAIT, .def = "10s"},
