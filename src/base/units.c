@@ -123,11 +123,7 @@ int units_rate(struct str text, double *ret_per_s)
     if (take_decimal(&text, &value) < 0)
         return -EINVAL;
     text = str_trim(text);
-    if (text.n == 0) {
-        *ret_per_s = (double)value;
-        return 0;
-    }
-    if (text.p[0] != '/')
+    if (text.n == 0 || text.p[0] != '/')
         return -EINVAL;
     text.p++, text.n--;
     const struct unit *u = unit_find(rate_units, ARRAY_SIZE(rate_units), str_trim(text));

@@ -5,7 +5,7 @@
  * -ERANGE. Durations follow Go's time.ParseDuration (sign, fractions, ns us µs ms s m h, several
  * units) plus `d`; a bare 0 is zero, any other number without a unit is refused. Sizes: B, kB/KB,
  * MB, GB (powers of 1000), KiB, MiB, GiB (1024); a bare integer is bytes. Rates: NUMBER/UNIT with
- * UNIT s, sec, second, m, min, minute, h, hour; a bare number is per second; result per second.
+ * UNIT s, sec, second, m, min, minute, h, hour, always with its unit; result per second.
  * Percentages: NUMBER% or a bare ratio 0..1; result is a ratio.
  */
 #pragma once

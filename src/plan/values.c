@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/units.h"
 #include "plan/walk.h"
 
 /* What the user calls the node: its key, or the list element. */
@@ -71,11 +72,21 @@ static void add_out_of_range(struct walk *w, const struct key *key, const struct
                      node->text);
 }
 
+static void add_wrong_number(struct walk *w, const struct key *key, const struct ynode *node)
+{
+    double number;
+    if (key->type == KEY_RATE && units_number(str_of(node->text), &number) == 0)
+        problems_add(w->problems, node, "\"%.80s\" needs %s: give a unit, %.40s/s or %.40s/min",
+                     walk_label(key, node), key_type_needs(key->type), node->text, node->text);
+    else
+        walk_wrong_type(w, key, node);
+}
+
 static bool number_value(struct walk *w, const struct key *key, struct ynode *node)
 {
     struct key_value value;
     if (key_type_parse(key, str_of(node->text), &value) < 0) {
-        walk_wrong_type(w, key, node);
+        add_wrong_number(w, key, node);
         return false;
     }
     if (key_check_range(key, &value) < 0) {

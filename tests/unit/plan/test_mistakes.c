@@ -5,7 +5,7 @@
 
 #define HEAD  "squall: 1\nname: t\n"
 #define LAB   HEAD "lab: {services: {web: {run: x, ready: {tcp: 80}}, db: {run: y}}}\n"
-#define GET   LAB "load: {l: {get: http://web/, arrive: {rate: 1}}}\n"
+#define GET   LAB "load: {l: {get: http://web/, arrive: {rate: 1/s}}}\n"
 #define STORM GET "storm: [{baseline: 1s}, {fault: f, manifest: x}]\n"
 
 TEST(the_text_has_line_and_caret)
@@ -57,7 +57,7 @@ TEST(long_lines_are_cut_and_tabs_kept)
     struct buf b = {0};
     buf_add_str(&b, HEAD "load: {\t");
     for (int i = 0; i < 100; i++)
-        buf_printf(&b, "l%d: {get: \"http://127.0.0.1/é\", arrive: {rate: 1}}, ", i);
+        buf_printf(&b, "l%d: {get: \"http://127.0.0.1/é\", arrive: {rate: 1/s}}, ", i);
     buf_add_str(&b, "}\n");
     struct loaded l = load_text(b.p); /* 64 loads are the most */
     ASSERT_CONTAINS(buf_str(&l.errors.text), "at most 64, not 100");
@@ -97,7 +97,8 @@ TEST(what_is_required)
     expect_error("squall: 1\n", 1, 1, "the key \"name\" is missing");
     expect_error(HEAD "lab: {services: {web: {}}}\n", 3, 18, "\"web\" needs the key \"run\"");
     expect_error(HEAD "load: {l: {get: http://127.0.0.1/}}\n", 3, 8, "needs the key \"arrive\"");
-    expect_error(HEAD "load: {l: {arrive: {rate: 1}}}\n", 3, 8, "needs one of post, get");
+    expect_error(HEAD "load: {l: {arrive: {rate: 1/s}}}\n", 3, 8, "needs one of post, get");
+    expect_error(HEAD "load: {l: {arrive: {rate: 50}}}\n", 3, 27, "give a unit, 50/s or 50/min");
     expect_error(GET "checks: [{latency: {load: l}}]\n", 5, 11, "needs a limit: one of p50");
     expect_error(GET "checks: [{name: x}]\n", 5, 10, "needs its kind");
     expect_error(GET "storm: [{name: x}]\n", 5, 9, "a phase is one of");
@@ -109,10 +110,11 @@ TEST(what_is_required)
 TEST(what_cannot_stand_together)
 {
     expect_error(HEAD "load: {l: {get: http://127.0.0.1/, put: http://127.0.0.1/, "
-                      "arrive: {rate: 1}}}\n",
+                      "arrive: {rate: 1/s}}}\n",
                  3, 36, "\"get\" and \"put\" cannot stand together");
-    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, body: a, json: b}}\n",
-                 3, 64, "\"body\" and \"json\"");
+    expect_error(HEAD
+                 "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, body: a, json: b}}\n",
+                 3, 66, "\"body\" and \"json\"");
     expect_error(HEAD "lab: {services: {web: {run: x, ready: {tcp: 80, log: x}}}}\n", 3, 49,
                  "\"tcp\" and \"log\"");
     expect_error(HEAD "storm: [{baseline: 1s, cooldown: 1s}]\n", 3, 24, "cannot stand together");
@@ -122,9 +124,9 @@ TEST(what_cannot_stand_together)
     expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {concurrency: 1, poisson: "
                       "true}}}\n",
                  3, 61, "goes with a rate");
-    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, "
+    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, "
                       "fate: {accepted: [200, 429]}}}\n",
-                 3, 55, "status 429 is both");
+                 3, 57, "status 429 is both");
 }
 
 TEST(moments_that_mean_nothing)
@@ -143,19 +145,19 @@ TEST(names_that_point_somewhere)
     expect_error(HEAD "lab: {services: {a: {run: x, needs: b}, b: {run: y, needs: [a]}}}\n", 3, 61,
                  "the other way round");
     expect_error(HEAD "lab: {services: {a: {run: x, needs: a}}}\n", 3, 37, "the other way round");
-    expect_error(LAB "load: {l: {get: \"http://wbe:80/\", arrive: {rate: 1}}}\n", 4, 25,
+    expect_error(LAB "load: {l: {get: \"http://wbe:80/\", arrive: {rate: 1/s}}}\n", 4, 25,
                  "host \"wbe\" is neither a service of this plan nor a loopback address, did you "
                  "mean \"web\"?");
-    expect_error(LAB "load: {l: {get: http://example.com/, arrive: {rate: 1}}}\n", 4, 24,
+    expect_error(LAB "load: {l: {get: http://example.com/, arrive: {rate: 1/s}}}\n", 4, 24,
                  "aims only at its own lab");
-    expect_error(LAB "load: {l: {get: http://127.example.com/, arrive: {rate: 1}}}\n", 4, 24,
+    expect_error(LAB "load: {l: {get: http://127.example.com/, arrive: {rate: 1/s}}}\n", 4, 24,
                  "neither a service");
-    expect_error(LAB "load: {l: {get: http://web/, arrive: {rate: 1}, settle: {from: dbx, list: "
+    expect_error(LAB "load: {l: {get: http://web/, arrive: {rate: 1/s}, settle: {from: dbx, list: "
                      "/a, id: $.a}}}\n",
-                 4, 64, "there is no service \"dbx\"");
-    expect_error(LAB "load: {l: {get: http://web/, arrive: {rate: 1}, settle: {from: db, list: "
+                 4, 66, "there is no service \"dbx\"");
+    expect_error(LAB "load: {l: {get: http://web/, arrive: {rate: 1/s}, settle: {from: db, list: "
                      "/a, id: $.a}}}\n",
-                 4, 64, "has no ready port");
+                 4, 66, "has no ready port");
     expect_error(GET "checks: [{nothing lost: ll}]\n", 5, 25, "there is no load \"ll\"");
     expect_error(GET "checks: [{log: {service: wb, matches: x}}]\n", 5, 26,
                  "did you mean \"web\"?");
@@ -170,7 +172,7 @@ TEST(names_and_places)
     expect_error(HEAD "lab: {services: {Web: {run: x}}}\n", 3, 18, "small letters");
     expect_error(HEAD "lab: {services: {-web: {run: x}}}\n", 3, 18, "small letters");
     expect_error(HEAD "lab: {services: {web-: {run: x}}}\n", 3, 18, "small letters");
-    expect_error(HEAD "load: {a.b: {get: http://127.0.0.1/, arrive: {rate: 1}}}\n", 3, 8,
+    expect_error(HEAD "load: {a.b: {get: http://127.0.0.1/, arrive: {rate: 1/s}}}\n", 3, 8,
                  "small letters");
     expect_error(HEAD "lab: {services: {web: {run: x, files: {/etc/x: y}}}}\n", 3, 40, "below");
     expect_error(HEAD "lab: {services: {web: {run: x, files: {a/../../x: y}}}}\n", 3, 40, "below");
@@ -183,19 +185,19 @@ TEST(names_and_places)
     expect_error(HEAD "storm: [{baseline: 1s, name: run}]\n", 3, 30, "whole run");
     expect_error(GET "checks: [{nothing lost: l, name: a}, {nothing lost: l, name: a}]\n", 5, 62,
                  "stands above");
-    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, vars: {id: x}}}\n", 3,
-                 62, "is not \"id\"");
+    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, vars: {id: x}}}\n",
+                 3, 64, "is not \"id\"");
     expect_error(HEAD
-                 "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, headers: {Host: x}}}\n",
-                 3, 65, "makes the header");
-    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, headers: {A: "
+                 "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, headers: {Host: x}}}\n",
+                 3, 67, "makes the header");
+    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, headers: {A: "
                       "\"a\\nb\"}}}\n",
-                 3, 68, "control characters");
-    expect_error(HEAD "load: {l: {get: \"http://127.0.0.1/a b\", arrive: {rate: 1}}}\n", 3, 36,
+                 3, 70, "control characters");
+    expect_error(HEAD "load: {l: {get: \"http://127.0.0.1/a b\", arrive: {rate: 1/s}}}\n", 3, 36,
                  "must not hold spaces");
-    expect_error(HEAD "load: {l: {get: \"http://{{id}}/\", arrive: {rate: 1}}}\n", 3, 25,
+    expect_error(HEAD "load: {l: {get: \"http://{{id}}/\", arrive: {rate: 1/s}}}\n", 3, 25,
                  "no host name");
-    expect_error(HEAD "load: {l: {get: https://127.0.0.1/, arrive: {rate: 1}}}\n", 3, 17,
+    expect_error(HEAD "load: {l: {get: https://127.0.0.1/, arrive: {rate: 1/s}}}\n", 3, 17,
                  "only http://");
 }
 
@@ -204,7 +206,7 @@ TEST(templates_are_told_where_they_stand)
     expect_error(HEAD "load:\n"
                       "  l:\n"
                       "    get: http://127.0.0.1/x/{{idd}}\n"
-                      "    arrive: {rate: 1}\n"
+                      "    arrive: {rate: 1/s}\n"
                       "    headers: {A: \"x {{uid}}\"}\n"
                       "    json:\n"
                       "      a: |\n"
@@ -213,16 +215,17 @@ TEST(templates_are_told_where_they_stand)
                       "      \"k {{kk}}\": 1\n"
                       "    vars: {pod: \"{{id +}}\"}\n",
                  11, 15, "unknown name \"podd\"");
-    expect_error(HEAD "load: {l: {get: \"http://127.0.0.1/x/{{idd}}\", arrive: {rate: 1}}}\n", 3,
+    expect_error(HEAD "load: {l: {get: \"http://127.0.0.1/x/{{idd}}\", arrive: {rate: 1/s}}}\n", 3,
                  39, "unknown name \"idd\"");
-    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, json: {a: !int x}}}\n",
-                 3, 70, "!int needs");
     expect_error(HEAD
-                 "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, json: {a: !float 5}}}\n",
-                 3, 72, "the tag \"!float\" is not known");
-    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, vars: {q: 'a\"b'}, "
+                 "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, json: {a: !int x}}}\n",
+                 3, 72, "!int needs");
+    expect_error(HEAD
+                 "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, json: {a: !float 5}}}\n",
+                 3, 74, "the tag \"!float\" is not known");
+    expect_error(HEAD "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, vars: {q: 'a\"b'}, "
                       "json: {a: \"{{q}}\"}}}\n",
-                 3, 83, "would break the JSON");
+                 3, 85, "would break the JSON");
     expect_error(GET "checks: [{metric: {service: web, series: a, value: != 1}}]\n", 5, 55,
                  "the tag \"!=\" means nothing here; put quotes");
     expect_error(GET "checks: [{errors: {load: l, count: 3}}]\n", 5, 36, "write \"< 3\"");

@@ -225,7 +225,7 @@ TEST(odd_texts_survive_being_resolved)
                        "load:\n"
                        "  l:\n"
                        "    post: http://127.0.0.1/\n"
-                       "    arrive: {rate: 1}\n"
+                       "    arrive: {rate: 1/s}\n"
                        "    json: {a: 1, b: \"1\", c: True, d: ~, e: 'x\"y', f: 1e3,\n"
                        "      g: 0x1F, h: !int \"{{id}}\", \"k {{id}}\": -0.5, i: !!str 5,\n"
                        "      j: [], k: {}, l: '{{choose \"a b\":1}}', m: é}\n");
@@ -278,7 +278,7 @@ TEST(loads_have_their_models_and_defaults)
              "    record: all, keep-alive: false, headers: {A: \"{{id}}\", B: b}}\n"
              "  mix:\n"
              "    put: http://127.0.0.1/\n"
-             "    arrive: {rate: 1}\n"
+             "    arrive: {rate: 1/s}\n"
              "    choose: [{weight: 3, body: \"x{{id}}\"}, {json: [1]}]\n"
              "    during: fault\n"
              "storm: [{baseline: 1s}, {manifest: x}, {manifest: \"y: 1\", name: second}]\n");
@@ -330,7 +330,7 @@ TEST(limits_are_read_with_their_units)
         char text[512];
         snprintf(text, sizeof text,
                  HEAD "lab: {services: {s: {run: x}}}\n"
-                      "load: {l: {get: http://s/, arrive: {rate: 1}}}\n"
+                      "load: {l: {get: http://s/, arrive: {rate: 1/s}}}\n"
                       "storm: [{manifest: x}]\nchecks: [{%s}]\n",
                  rows[i].check);
         struct loaded l = load_good(text);

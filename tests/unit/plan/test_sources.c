@@ -216,8 +216,8 @@ TEST(a_secret_is_never_shown)
                  4, 11, "is a secret");
     expect_error(
         HEAD "vars: {token: {env: SQUALL_TEST_TOKEN, secret: true}}\n"
-             "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1}, json: {\"{{token}}\": 1}}}\n",
-        4, 62, "is a secret");
+             "load: {l: {get: http://127.0.0.1/, arrive: {rate: 1/s}, json: {\"{{token}}\": 1}}}\n",
+        4, 64, "is a secret");
     unsetenv("SQUALL_TEST_TOKEN");
 }
 
@@ -237,8 +237,8 @@ TEST(mistakes_in_variables)
     expect_error(HEAD "vars: {a: aaaaaaaaaaaaaaaaaaaa}\n"
                       "lab: {services: {s: {run: x, ready: {log: \"{{a}}{{a}}(x\"}}}}\n",
                  4, 56, "pattern");
-    expect_error(HEAD "load: {l: {get: \"http://127.0.0.1/{{nme}}\", arrive: {rate: 1}}}\n", 3, 37,
-                 "unknown name \"nme\"");
+    expect_error(HEAD "load: {l: {get: \"http://127.0.0.1/{{nme}}\", arrive: {rate: 1/s}}}\n", 3,
+                 37, "unknown name \"nme\"");
 }
 
 TEST(variables_cannot_blow_up_the_plan)
