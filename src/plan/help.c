@@ -41,9 +41,7 @@ static void add_range(struct buf *out, const struct key *key)
 
 static const char *shown_name(const struct key *key)
 {
-    return strcmp(key->name, "*") == 0    ? "NAME"
-           : strcmp(key->name, "[]") == 0 ? "element"
-                                          : key->name;
+    return strcmp(key->name, "*") == 0 ? "NAME" : key->name;
 }
 
 /* A pattern as people write it: NAME for a name of their own. */
@@ -59,7 +57,10 @@ static void add_path(struct buf *out, const char *pattern)
 static void add_line(struct buf *out, const struct key *key, int indent)
 {
     struct buf range = {0};
-    buf_printf(out, "%*s%s: ", indent, "", shown_name(key));
+    char one[PATH_BYTES];
+    bool element = strcmp(key->name, "[]") == 0;
+    buf_printf(out, "%*s%s: ", indent, "",
+               element ? key_one(key, one, sizeof one) : shown_name(key));
     add_type(out, key);
     add_range(&range, key);
     if (range.n)
@@ -133,14 +134,32 @@ static void add_children(struct buf *out, const char *pattern)
             add_line(out, &keys[i], 2);
 }
 
+/* The path with its first wrong name put right. */
+static void add_nearest(struct buf *out, const char *pattern, const char *path, const char *wrong)
+{
+    const char *names[NAMES_MAX];
+    char name[PATH_BYTES];
+    size_t n = strcspn(wrong, ".[");
+    if (n == 0 || n >= sizeof name)
+        return;
+    memcpy(name, wrong, n);
+    name[n] = '\0';
+    const char *near = str_nearest(name, names, key_names(pattern, names, NAMES_MAX));
+    if (near)
+        buf_printf(out, "did you mean %.*s%s?", (int)(wrong - path), path, near);
+}
+
 int plan_help(struct buf *out, const char *path)
 {
-    char pattern[PATH_BYTES] = "";
+    char pattern[PATH_BYTES] = "", one[PATH_BYTES];
+    const char *whole = path = path ? path : "";
     const struct key *key = NULL;
     while (*path) {
         key = step(pattern, &path);
-        if (!key)
+        if (!key) {
+            add_nearest(out, pattern, whole, path);
             return -ENOENT;
+        }
         if (*path && !has_inside(inner_form(key)))
             return -ENOENT;
         key_path(key, pattern, sizeof pattern);
@@ -153,7 +172,13 @@ int plan_help(struct buf *out, const char *path)
     }
     if (key && !has_inside(inner_form(key)))
         return 0;
-    buf_add_str(out, key ? "inside:\n" : "keys of a plan:\n");
+    const struct key *element = key_find(pattern, "[]");
+    if (element) { /* what stands in a list is what one of it holds */
+        buf_printf(out, "inside %s:\n", key_one(element, one, sizeof one));
+        key_path(element, pattern, sizeof pattern);
+    } else {
+        buf_add_str(out, key ? "inside:\n" : "keys of a plan:\n");
+    }
     add_children(out, pattern);
     return 0;
 }

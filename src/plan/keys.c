@@ -180,6 +180,12 @@ const char *key_path(const struct key *key, char *buf, size_t cap)
     return buf;
 }
 
+const char *key_one(const struct key *key, char *buf, size_t cap)
+{
+    snprintf(buf, cap, "a %s", key->help + strlen("one "));
+    return buf;
+}
+
 const struct key *key_find(const char *parent, const char *name)
 {
     for (size_t i = 0; i < keys_n; i++)

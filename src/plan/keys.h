@@ -82,6 +82,8 @@ extern const size_t keys_n;
 
 /* "parent.name" or "parent[]" into buf; returns buf. */
 const char *key_path(const struct key *key, char *buf, size_t cap);
+/* "a phase": one element of a list, from the help of its row "[]", which begins with "one ". */
+const char *key_one(const struct key *key, char *buf, size_t cap);
 /* First row of that parent and name, NULL = none; the next rows may be other forms of it. */
 const struct key *key_find(const char *parent, const char *name);
 /* The names below a parent, each once; at most cap; returns how many. */
@@ -102,8 +104,9 @@ int key_type_parse(const struct key *key, struct str text, struct key_value *ret
 /* 0 when within min and max. */
 int key_check_range(const struct key *key, const struct key_value *value);
 
-/* Text for people about the key at path ("" = all of the plan; user-given names count as `*`):
- * what it is, type, range, default, and what stands below it. -ENOENT: there is no such key. */
+/* Text for people about the key at path ("" or NULL = all of the plan; user-given names count as
+ * `*`): what it is, type, range, default, and what stands below it. -ENOENT: there is no such key,
+ * and `out` has "did you mean load.alerts.arrive?" or nothing. */
 int plan_help(struct buf *out, const char *path);
 /* JSON Schema (draft 2020-12) of a plan, for editors. */
 void plan_schema(struct buf *out);

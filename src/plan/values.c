@@ -7,10 +7,10 @@
 #include "base/units.h"
 #include "plan/walk.h"
 
-/* What the user calls the node: its key, or the list element. */
+/* What the user calls the node. */
 const char *walk_label(const struct key *key, const struct ynode *node)
 {
-    return node->key ? node->key->text : strcmp(key->name, "[]") == 0 ? "element" : key->name;
+    return node->key ? node->key->text : key->name;
 }
 
 void walk_store_number(const struct key *key, const struct key_value *value, void *object)
@@ -42,14 +42,17 @@ void walk_wrong_type(struct walk *w, const struct key *key, const struct ynode *
         n += (size_t)snprintf(forms + n, sizeof forms - n, "%s%s%s", n ? ", or " : "",
                               k->type == KEY_CHOICE ? "one of " : "", needs);
     }
-    if (yaml_is_null(node) && node->text[0] == '\0')
-        problems_add(w->problems, node, "\"%.80s\" needs %s; nothing is here",
-                     walk_label(key, node), forms);
-    else if (node->kind == YAML_SCALAR)
-        problems_add(w->problems, node, "\"%.80s\" needs %s, not \"%.80s\"", walk_label(key, node),
-                     forms, node->text);
+    char label[100];
+    if (node->key || strcmp(key->name, "[]") != 0)
+        snprintf(label, sizeof label, "\"%.80s\"", walk_label(key, node));
     else
-        problems_add(w->problems, node, "\"%.80s\" needs %s, not %s", walk_label(key, node), forms,
+        key_one(key, label, sizeof label);
+    if (yaml_is_null(node) && node->text[0] == '\0')
+        problems_add(w->problems, node, "%s needs %s; nothing is here", label, forms);
+    else if (node->kind == YAML_SCALAR)
+        problems_add(w->problems, node, "%s needs %s, not \"%.80s\"", label, forms, node->text);
+    else
+        problems_add(w->problems, node, "%s needs %s, not %s", label, forms,
                      yaml_kind_name(node->kind));
 }
 

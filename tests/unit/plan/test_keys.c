@@ -379,6 +379,7 @@ TEST(rows_are_sound)
         size_t n = strlen(key->help);
         ASSERT(n > 3 && key->help[n - 1] != '.');
         ASSERT(key->type != KEY_CHOICE || key->choices);
+        ASSERT(strcmp(key->name, "[]") != 0 || strncmp(key->help, "one ", 4) == 0);
         if (!key_type_numeric(key->type))
             continue;
         const char *const texts[] = {key->min, key->max, key->def};
@@ -470,6 +471,9 @@ TEST(help_finds_each_key)
     struct buf out = {0};
     ASSERT_OK(plan_help(&out, ""));
     ASSERT_CONTAINS(buf_str(&out), "storm: list");
+    buf_clear(&out);
+    ASSERT_OK(plan_help(&out, NULL));
+    ASSERT_CONTAINS(buf_str(&out), "storm: list");
     static const struct {
         const char *path, *says;
     } rows[] = {
@@ -479,6 +483,10 @@ TEST(help_finds_each_key)
         {"lab.services.web.restart.backoff", "default 500ms"},
         {"storm.0.baseline", "storm[].baseline"},
         {"storm[].baseline", "storm[].baseline"},
+        {"storm", "inside a phase:\n  baseline: duration, 1ms to 24h"},
+        {"storm[]", "storm[]\n  a phase: map\n"},
+        {"checks", "inside a check:\n  nothing lost: load"},
+        {"load.x.choose", "inside a body:\n  weight: number"},
         {"checks.latency.p99.9", "99.9th percentile"},
         {"checks.nothing lost", "every accepted request"},
         {"vars.x", "the value"},
@@ -488,8 +496,20 @@ TEST(help_finds_each_key)
         ASSERT_OK(plan_help(&out, rows[i].path));
         ASSERT_CONTAINS(buf_str(&out), rows[i].says);
     }
-    ASSERT_EQ(plan_help(&out, "load.alerts.arive"), -ENOENT);
-    ASSERT_EQ(plan_help(&out, "name.x"), -ENOENT);
+    static const struct {
+        const char *path, *says;
+    } wrong[] = {{"lod", "did you mean load?"},
+                 {"load.alerts.arive", "did you mean load.alerts.arrive?"},
+                 {"load.alerts.arive.rate", "did you mean load.alerts.arrive?"},
+                 {"storm.0.baselin", "did you mean storm.0.baseline?"},
+                 {"checks.latancy", "did you mean checks.latency?"},
+                 {"elephant", ""},
+                 {"name.x", ""}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        buf_clear(&out);
+        ASSERT_EQ(plan_help(&out, wrong[i].path), -ENOENT);
+        ASSERT_STREQ(buf_str(&out), wrong[i].says);
+    }
     for (size_t i = 0; i < keys_n; i++) {
         char path[128];
         ASSERT_OK(plan_help(&out, key_path(&keys[i], path, sizeof path)));

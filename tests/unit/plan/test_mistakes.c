@@ -98,6 +98,8 @@ TEST(what_is_required)
     expect_error(HEAD "lab: {services: {web: {}}}\n", 3, 18, "\"web\" needs the key \"run\"");
     expect_error(HEAD "load: {l: {get: http://127.0.0.1/}}\n", 3, 8, "needs the key \"arrive\"");
     expect_error(HEAD "load: {l: {arrive: {rate: 1/s}}}\n", 3, 8, "needs one of post, get");
+    expect_error(HEAD "storm: [baseline]\n", 3, 9, "a phase needs a map of keys, not \"baseline\"");
+    expect_error(HEAD "checks: [[]]\n", 3, 10, "a check needs a map of keys, not a list");
     expect_error(HEAD "load: {l: {arrive: {rate: 50}}}\n", 3, 27, "give a unit, 50/s or 50/min");
     expect_error(GET "checks: [{latency: {load: l}}]\n", 5, 11, "needs a limit: one of p50");
     expect_error(GET "checks: [{name: x}]\n", 5, 10, "needs its kind");
