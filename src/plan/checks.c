@@ -151,10 +151,11 @@ static void give_name(struct walk *w, struct plan_check *c, bool said)
         buf_printf(&b, " %s", c->series);
     if (c->matches)
         buf_printf(&b, " /%s/", c->matches);
-    for (size_t i = 0; i < c->limits_n; i++)
-        buf_printf(&b, "%s%s%s %s", i ? ", " : " ",
-                   strcmp(c->limits[i].what, "value") == 0 ? "" : c->limits[i].what,
-                   strcmp(c->limits[i].what, "value") == 0 ? "" : "", c->limits[i].text);
+    for (size_t i = 0; i < c->limits_n; i++) {
+        bool named = strcmp(c->limits[i].what, "value") != 0;
+        buf_printf(&b, "%s%s%s%s", i ? ", " : " ", named ? c->limits[i].what : "", named ? " " : "",
+                   c->limits[i].text);
+    }
     if (said)
         buf_printf(&b, " %s %s", when_names[c->when], c->phase ? c->phase : "run");
     size_t base = b.n;

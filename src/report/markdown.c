@@ -34,7 +34,7 @@ static void head(struct buf *out, const struct gather_run *run, const struct che
         add(out, problem);
         buf_add_str(out, "\n\n");
     }
-    if (checks->plan && checks->plan->about) {
+    if (checks->plan && checks->plan->about && checks->plan->about[0]) {
         add(out, checks->plan->about);
         buf_add_str(out, "\n\n");
     }

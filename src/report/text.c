@@ -33,7 +33,7 @@ static void head(struct pen *p, const struct gather_run *run, const struct check
     const char *problem = verdict_run_problem(run->meta.how);
     pen_add(p, PEN_BOLD, "%s", run->meta.plan_name);
     pen_line(p);
-    if (checks->plan && checks->plan->about) {
+    if (checks->plan && checks->plan->about && checks->plan->about[0]) {
         pen_wrap(p, PEN_PLAIN, 0, checks->plan->about);
         pen_line(p);
     }
@@ -90,16 +90,18 @@ static void details(struct pen *p, const struct gather_run *run, const struct ch
 static void value_line(struct pen *p, const struct check_result *c)
 {
     const char *value = c->value && c->value[0] ? c->value : NULL;
+    const char *limit = c->limit && c->limit[0] ? c->limit : NULL;
     const char *reason = c->reason && c->reason[0] ? c->reason : NULL;
     pen_pad(p, REASON_COLUMN);
     if (value)
         pen_wrap(p, verdict_look(c->verdict)->style, REASON_COLUMN, value);
-    if (c->limit && c->limit[0]) {
-        char *limit CLEANUP(free_p) = xasprintf("%s(limit %s)", value ? " " : "", c->limit);
-        pen_wrap(p, PEN_DIM, REASON_COLUMN, limit);
+    if (limit) {
+        char *text CLEANUP(free_p) = xasprintf("%s(limit %s)", value ? " " : "", limit);
+        pen_wrap(p, PEN_DIM, REASON_COLUMN, text);
     }
     if (reason) {
-        char *why CLEANUP(free_p) = xasprintf("%s%s", value ? ": " : " ", reason);
+        const char *gap = value ? ": " : limit ? " " : "";
+        char *why CLEANUP(free_p) = xasprintf("%s%s", gap, reason);
         pen_wrap(p, c->verdict == VERDICT_PASS ? PEN_DIM : PEN_PLAIN, REASON_COLUMN, why);
     }
     pen_line(p);

@@ -143,6 +143,7 @@ static void check_checks(const struct plan *p)
     ASSERT_STREQ(c[5].series, "gateway_circuit_breaker_state{component=\"redis\"}");
     ASSERT_EQ(c[5].limits[0].op, PLAN_EQ);
     ASSERT_EQ(c[5].within_ns, 5 * NS_PER_S);
+    ASSERT_CONTAINS(c[5].name, "{component=\"redis\"} == 1 ");
     ASSERT_STREQ(c[6].matches, "falling back");
     ASSERT_STREQ(c[6].limits[0].what, "count");
     ASSERT_EQ(c[6].limits[0].op, PLAN_GE);

@@ -51,6 +51,28 @@ TEST(colour_only_adds_colour)
     fixture_close(&f);
 }
 
+TEST(what_is_not_there_leaves_no_gap)
+{
+    struct fixture f;
+    size_t n;
+    fixture_open(&f, FIXTURE_CUT);
+    f.plan.about = "";
+    f.results.v[0].value = f.results.v[0].limit = "";
+    f.results.v[0].reason = "nobody knows";
+    char *text = fixture_report(&f, "text", false, &n);
+    ASSERT_CONTAINS(text, "redis-outage\n2026-11-20");
+    ASSERT_CONTAINS(text, "\n      nobody knows\n");
+    free(text);
+    f.results.v[0].limit = "== 1";
+    text = fixture_report(&f, "text", false, &n);
+    ASSERT_CONTAINS(text, "\n      (limit == 1) nobody knows\n");
+    free(text);
+    text = fixture_report(&f, "markdown", false, &n);
+    ASSERT(strstr(text, "\n\n\n") == NULL);
+    free(text);
+    fixture_close(&f);
+}
+
 TEST(a_report_is_the_same_twice)
 {
     struct fixture f;
