@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -260,6 +262,25 @@ void ready_done(struct ready *r)
     fetch_done(&r->fetch);
     pcre2_match_data_free(r->match);
     pcre2_code_free(r->pattern);
+}
+
+bool ready_loopback_only(const char *table, uint16_t port)
+{
+    bool found = false;
+    for (struct str rest = str_of(table); rest.n;) {
+        uint32_t address; /* in network order, written as a number of this machine */
+        unsigned at, state;
+        char text[96];
+        struct str line = str_split(&rest, '\n');
+        snprintf(text, sizeof text, "%.*s", (int)line.n, line.p);
+        if (sscanf(text, " %*u: %8" SCNx32 ":%x %*x:%*x %x", &address, &at, &state) != 3 ||
+            at != port || state != TCP_LISTEN)
+            continue;
+        if (*(const uint8_t *)&address != 127)
+            return false;
+        found = true;
+    }
+    return found;
 }
 
 const char *ready_exit_text(int status, char *buf, size_t cap)

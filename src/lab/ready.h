@@ -47,5 +47,7 @@ void ready_start(struct ready *r);
 void ready_stop(struct ready *r);
 void ready_line(struct ready *r, const char *line, size_t n);
 bool ready_reaped(struct ready *r, pid_t pid, int status); /* true: it was this one's command */
+/* In the text of /proc/net/tcp: there are listeners at the port, all on loopback. */
+bool ready_loopback_only(const char *table, uint16_t port);
 /* "exited with 1", "killed by SIGKILL" for a wait status. */
 const char *ready_exit_text(int status, char *buf, size_t cap);

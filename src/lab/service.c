@@ -105,11 +105,29 @@ static void on_ready(struct ready *r, const char *text)
     waiters_answer(s, LAB_CMD_RELEASE, 0);
 }
 
+/* The commonest reason: listening as on a laptop, where nobody else asks. */
+static bool listens_on_loopback_only(const struct service *s)
+{
+    char path[64];
+    struct buf table = {0};
+    snprintf(path, sizeof path, "/proc/%d/net/tcp", s->pid);
+    if (s->pid > 0 && s->plan->ready.port)
+        (void)buf_read_file(&table, path, 1 << 20);
+    bool only = ready_loopback_only(buf_str(&table), s->plan->ready.port);
+    buf_done(&table);
+    return only;
+}
+
 static void on_within(struct loop *loop, struct timer *t)
 {
     struct service *s = container_of(t, struct service, within_timer);
     const char *last = s->state == LAB_STATE_STARTING ? s->ready.seen : s->last_exit;
-    emit(s, LAB_SERVICE_NOT_READY, s->plan->ready.within_ns, last);
+    char text[sizeof s->last_exit + 128];
+    snprintf(text, sizeof text, "%s%s", last,
+             listens_on_loopback_only(s) ? " (it listens on 127.0.0.1 only; in the lab it must "
+                                           "listen on 0.0.0.0)"
+                                         : "");
+    emit(s, LAB_SERVICE_NOT_READY, s->plan->ready.within_ns, text);
     waiters_answer(s, LAB_CMD_RELEASE, -ETIMEDOUT);
 }
 

@@ -96,6 +96,14 @@ class Services(Squall):
     def test_never_ready(self):
         self.fails("\n    a:\n      run: sleep 1000\n      ready: {tcp: 99, within: 1s}\n", "\"a\" did not become ready")
 
+    def test_listens_on_loopback_only(self):
+        for address, told in ("127.0.0.1", True), ("0.0.0.0", False):
+            out = self.fails("\n    a:\n      run: python3 -m http.server 8000 --bind %s\n"
+                             "      ready: {http: \":8000/no-such-page\", within: 2s, every: 100ms}\n" % address,
+                             "\"a\" did not become ready")
+            self.assertEqual("listens on 127.0.0.1 only; in the lab it must listen on 0.0.0.0" in out, told, out)
+            os.remove(self.run_file())
+
     def test_dies_at_once(self):
         self.fails("\n    a:\n      run: sh -c \"echo my last words; exit 3\"\n      ready: {tcp: 99, within: 3s}\n",
                    "exited with 3", "my last words")

@@ -9,6 +9,7 @@
 #include "lab/lines.h"
 #include "lab/mounts.h"
 #include "lab/order.h"
+#include "lab/ready.h"
 
 struct got {
     struct buf text; /* each line followed by '|' */
@@ -244,4 +245,30 @@ TEST(nsswitch_asks_files_first)
     mounts_nsswitch(&out, STR(""));
     ASSERT_STREQ(buf_str(&out), "hosts: files dns\n");
     buf_done(&out);
+}
+
+/* --- who listens where ------------------------------------------------------------------------ */
+
+#define TCP_HEAD "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n"
+
+TEST(a_listener_on_loopback_only)
+{
+    static const struct {
+        const char *table;
+        bool only;
+    } rows[] = {
+        {TCP_HEAD, false},
+        {TCP_HEAD "   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000\n", true},
+        {TCP_HEAD "   0: 0100007F:1F40 0100007F:9999 01 00000000:00000000\n", false},
+        {TCP_HEAD "   0: 0100007F:1F41 00000000:0000 0A 00000000:00000000\n", false},
+        {TCP_HEAD "   0: 00000000:1F40 00000000:0000 0A 00000000:00000000\n", false},
+        {TCP_HEAD "   0: 0300D50A:1F40 00000000:0000 0A 00000000:00000000\n", false},
+        {TCP_HEAD "   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000\n"
+                  "   1: 0300D50A:1F40 00000000:0000 0A 00000000:00000000\n",
+         false},
+        {"   0: zz:1F40 0:0000 0A\n0: :\n\n:::\n   0: 0100007F", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (ready_loopback_only(rows[i].table, 8000) != rows[i].only)
+            TEST_FAIL("table %zu", i);
 }
