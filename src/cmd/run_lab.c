@@ -197,19 +197,47 @@ void run_lab_tell_recovered(struct run *run)
     }
 }
 
+/* Somebody watches over main before main makes anything that would have to be undone. */
+static int open_guard(struct run *run, int agent_wire, struct err *err)
+{
+    struct guard_config config = {.on_event = run_storm_guard_event, .ctx = run};
+    int r = guard_new(&config, &run->guard, err);
+    return r < 0 ? r : guard_start(run->guard, agent_wire, err);
+}
+
+static void on_wait(void *ctx)
+{
+    guard_beat(((struct run *)ctx)->guard);
+}
+
+static int open_lab(struct run *run, int agent_wire, struct err *err)
+{
+    struct lab_config config = {.plan = run->plan,
+                                .run_dir = run->run_dir,
+                                .on_event = on_lab_event,
+                                .ctx = run,
+                                .agent_wire = agent_wire,
+                                .on_wait = on_wait};
+    int r = lab_open(&config, &run->lab, err); /* takes the wire over */
+    if (r == 0 && (r = guard_note_process(run->guard, lab_init_pid(run->lab))) < 0)
+        err_set(err, r, "undo journal: %s", strerror(-r));
+    return r;
+}
+
 int run_lab_open(struct run *run, struct err *err)
 {
-    struct guard_config guard_config = {.on_event = run_storm_guard_event, .ctx = run};
-    struct lab_config lab_config = {
-        .plan = run->plan, .run_dir = run->run_dir, .on_event = on_lab_event, .ctx = run};
-    int r;
+    int wire[2], r;
     recover_earlier(run);
-    if ((r = lab_become_root(err)) < 0 || (r = guard_new(&guard_config, &run->guard, err)) < 0 ||
-        (r = make_run_dir(run, err)) < 0 || (r = lab_open(&lab_config, &run->lab, err)) < 0)
+    if ((r = lab_become_root(err)) < 0)
         return r;
-    if ((r = guard_note_process(run->guard, lab_init_pid(run->lab))) < 0)
-        return err_set(err, r, "undo journal: %s", strerror(-r));
-    if ((r = guard_start(run->guard, lab_agent_fd(run->lab), err)) < 0)
+    if ((r = lab_wire(wire)) < 0)
+        return err_set(err, r, "connections of the lab: %s", strerror(-r));
+    if ((r = open_guard(run, wire[0], err)) < 0 || (r = make_run_dir(run, err)) < 0)
+        close(wire[1]);
+    else
+        r = open_lab(run, wire[1], err);
+    close(wire[0]);
+    if (r < 0)
         return r;
     io_init(&run->lab_io, on_lab_io);
     io_init(&run->guard_io, on_guard_io);

@@ -64,7 +64,7 @@ int guard_new(const struct guard_config *config, struct guard **ret, struct err 
                         .watch = {-1, -1},
                         .lab_fd = -1,
                         .undertaker_pidfd = -1};
-    int r = journal_create(&g->journal, config->state_dir, err);
+    int r = journal_make(&g->journal, config->state_dir, err);
     if (r < 0) {
         free(g);
         return r;
@@ -83,8 +83,13 @@ int guard_new(const struct guard_config *config, struct guard **ret, struct err 
 
 static int note(struct guard *g, const struct journal_entry *e)
 {
+    struct err err = {0};
     if (g->lost)
         return -ENOTCONN;
+    /* without a family the journal is all that will know */
+    int r = journal_publish(&g->journal, &err);
+    if (r < 0)
+        return r;
     int slot = journal_intent(&g->journal, JOURNAL_MAIN, e);
     if (slot < 0)
         return slot;
@@ -213,11 +218,12 @@ int guard_start(struct guard *g, int lab_agent_fd, struct err *err)
     }
     if (r == 0)
         r = await_family(g);
-    if (r < 0)
-        return err_set(err, r, "cannot start the processes that undo faults: %s",
-                       r == -ENOSYS ? "this kernel has no pidfd (Linux 5.3 or later is needed)"
-                                    : strerror(-r));
-    return 0;
+    if (r == 0)
+        return journal_publish(&g->journal,
+                               err); /* from here on somebody removes it whatever happens */
+    return err_set(err, r, "cannot start the processes that undo faults: %s",
+                   r == -ENOSYS ? "this kernel has no pidfd (Linux 5.3 or later is needed)"
+                                : strerror(-r));
 }
 
 int guard_fd(const struct guard *g)

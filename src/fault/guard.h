@@ -46,8 +46,10 @@ struct guard_config {
     void *ctx;
 };
 
-/* guard_new makes the journal (so main can note what it is about to create); guard_start starts
- * agent and undertaker. */
+/* Start the family before anything is noted: then there is no moment in which a killed main leaves
+ * something. Notes before guard_start work too, but only `squall undo` would know of them.
+ * guard_new makes the journal; guard_start starts agent and undertaker. Start them before anything
+ * is noted: then there is no moment in which a killed main leaves something behind. */
 int guard_new(const struct guard_config *config, struct guard **ret, struct err *err);
 int guard_note_dir(struct guard *g,
                    const char *path);               /* to be removed at the end, with all in it */

@@ -84,37 +84,34 @@ static void fill_header(struct journal *j)
     memcpy(h->magic, JOURNAL_MAGIC, sizeof JOURNAL_MAGIC);
 }
 
-/* A file under a dot name, locked and filled, then renamed: `squall undo` of another process never
- * meets a journal that is half made, and may remove an unlocked dot file. */
-static int make_file(struct journal *j, const char *dir)
+/* Takes over `low`: a descriptor above the numbers that members get (member.h), before there is a
+ * lock to lose. */
+static int fill_file(struct journal *j, int low)
 {
-    char name[96], hidden[sizeof j->path];
-    snprintf(name, sizeof name, "journal-%d-%016llx", (int)getpid(),
-             (unsigned long long)random_u64());
-    int n = snprintf(j->path, sizeof j->path, "%s/%s", dir, name);
-    int m = snprintf(hidden, sizeof hidden, "%s/.%s", dir, name);
-    if (n < 0 || m < 0 || (size_t)n >= sizeof j->path || (size_t)m >= sizeof hidden)
-        return -ENAMETOOLONG;
-    int low = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (low < 0)
-        return -errno;
-    /* above the numbers that members get (member.h), and before there is a lock to lose */
-    int fd = fcntl(low, F_DUPFD_CLOEXEC, 64), why = errno;
+    int fd = fcntl(low, F_DUPFD_CLOEXEC, 64), r = fd < 0 ? -errno : 0;
     close(low);
-    if (fd < 0) {
-        unlink(hidden);
-        return -why;
-    }
-    int r = -posix_fallocate(fd, 0, JOURNAL_FILE_BYTES);
+    if (r < 0)
+        return r;
+    r = -posix_fallocate(fd, 0, JOURNAL_FILE_BYTES);
     if (r == 0)
         r = map_file(j, fd);
     if (r < 0) {
         close(fd);
-        unlink(hidden);
         return r;
     }
     fill_header(j);
-    r = journal_take_role(j, JOURNAL_MAIN);
+    return journal_take_role(j, JOURNAL_MAIN);
+}
+
+/* Where there are no nameless files: under a dot name, locked and filled, then renamed. `squall
+ * undo` of another process so never meets a journal that is half made, and may remove an unlocked
+ * dot file. */
+static int make_named_file(struct journal *j, const char *hidden)
+{
+    int fd = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int r = fill_file(j, fd);
     if (r == 0 && rename(hidden, j->path) < 0)
         r = -errno;
     if (r < 0) {
@@ -124,7 +121,28 @@ static int make_file(struct journal *j, const char *dir)
     return r;
 }
 
-int journal_create(struct journal *j, const char *dir, struct err *err)
+static int make_file(struct journal *j, const char *dir)
+{
+    char name[96], hidden[sizeof j->path];
+    snprintf(name, sizeof name, "journal-%d-%016llx", (int)getpid(),
+             (unsigned long long)random_u64());
+    int n = snprintf(j->path, sizeof j->path, "%s/%s", dir, name);
+    int m = snprintf(hidden, sizeof hidden, "%s/.%s", dir, name);
+    if (n < 0 || m < 0 || (size_t)n >= sizeof j->path || (size_t)m >= sizeof hidden)
+        return -ENAMETOOLONG;
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
+        return make_named_file(j, hidden);
+    if (fd < 0)
+        return -errno;
+    int r = fill_file(j, fd);
+    if (r < 0)
+        journal_done(j);
+    j->hidden = r == 0;
+    return r;
+}
+
+int journal_make(struct journal *j, const char *dir, struct err *err)
 {
     char resolved[512], full[PATH_MAX];
     *j = (struct journal){.fd = -1};
@@ -145,6 +163,40 @@ int journal_create(struct journal *j, const char *dir, struct err *err)
     if (r < 0)
         return err_set(err, r, "cannot make the undo journal in %s: %s", resolved, strerror(-r));
     return 0;
+}
+
+static int name_file(struct journal *j)
+{
+    char self[64], dir[sizeof j->path];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", j->fd);
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(j->path, '/') - j->path), j->path);
+    for (int i = 0; i < 5; i++) {
+        if (linkat(AT_FDCWD, self, AT_FDCWD, j->path, AT_SYMLINK_FOLLOW) == 0)
+            return 0;
+        /* the last journal of another run may have taken the folder with it */
+        if (errno != ENOENT || (mkdir(dir, 0700) < 0 && errno != EEXIST))
+            return -errno;
+    }
+    return -ENOENT;
+}
+
+int journal_publish(struct journal *j, struct err *err)
+{
+    if (!j->hidden)
+        return 0;
+    int r = name_file(j);
+    if (r < 0)
+        return err_set(err, r, "cannot name the undo journal %s: %s", j->path, strerror(-r));
+    j->hidden = false;
+    return 0;
+}
+
+int journal_create(struct journal *j, const char *dir, struct err *err)
+{
+    int r = journal_make(j, dir, err);
+    if (r == 0 && (r = journal_publish(j, err)) < 0)
+        journal_done(j);
+    return r;
 }
 
 int journal_attach(struct journal *j, int fd)
@@ -198,6 +250,8 @@ static void drop_state_dir(const char *journal_path)
 void journal_unlink(struct journal *j)
 {
     struct stat ours, there;
+    if (j->hidden)
+        drop_state_dir(j->path);
     if (fstat(j->fd, &ours) < 0 || lstat(j->path, &there) < 0 || ours.st_ino != there.st_ino ||
         ours.st_dev != there.st_dev)
         return;

@@ -92,11 +92,17 @@ struct journal {
     struct journal_header *header;
     struct journal_slot *slots;
     char path[1024];
+    bool hidden; /* has no name yet: it ends with the descriptors that are open on it */
 };
 
 /* The state folder to use: `dir`, or the default when NULL (see guard.h). */
 int journal_state_dir(const char *dir, char *ret, size_t cap);
-/* Makes the folder and a new journal in it, and takes the role of main. */
+/* Makes the folder and a new journal in it, and takes the role of main. The journal has no name yet
+ * where the file system allows that (O_TMPFILE), so that a main killed before somebody watches over
+ * it leaves no file; journal_publish gives it its name. */
+int journal_make(struct journal *j, const char *dir, struct err *err);
+int journal_publish(struct journal *j, struct err *err); /* idempotent */
+/* Both in one. */
 int journal_create(struct journal *j, const char *dir, struct err *err);
 /* Maps a journal by its descriptor, which then belongs to j. -EBADMSG: not a journal of ours. */
 int journal_attach(struct journal *j, int fd);

@@ -26,6 +26,7 @@
 #include "loop/child.h"
 
 #define UP_LIMIT_MS   15000
+#define WAIT_STEP_MS  100
 #define EVENTS_A_CALL 1024
 #define SOCKET_BYTES  (4 << 20)
 #define SERVICES_MAX  (SWITCH_PORTS_MAX - 1)
@@ -152,7 +153,8 @@ static int start_init(struct lab *lab, struct err *err)
         r = make_pair(&lab->event_fd, &c.event_fd);
     if (r == 0)
         r = make_pair(&lab->control_fd, &c.conn_fds[0]);
-    if (r == 0)
+    c.conn_fds[1] = lab->config.agent_wire > 0 ? lab->config.agent_wire : -1;
+    if (r == 0 && c.conn_fds[1] < 0)
         r = make_pair(&lab->agent_fd, &c.conn_fds[1]);
     if (r < 0) {
         err_set(err, r, "connections of the lab: %s", strerror(-r));
@@ -200,9 +202,13 @@ static int await_up(struct lab *lab, struct err *err)
     struct lab_event e;
     uint32_t kind;
     int r;
-    do
-        r = poll(&p, 1, UP_LIMIT_MS);
-    while (r < 0 && errno == EINTR);
+    int left_ms = UP_LIMIT_MS;
+    do {
+        if (lab->config.on_wait)
+            lab->config.on_wait(lab->config.ctx);
+        r = poll(&p, 1, WAIT_STEP_MS);
+        left_ms -= WAIT_STEP_MS;
+    } while ((r < 0 && errno == EINTR) || (r == 0 && left_ms > 0));
     if (r == 0)
         return err_set(err, -ETIMEDOUT, "the lab's init did not answer within %d s",
                        UP_LIMIT_MS / 1000);
@@ -251,6 +257,11 @@ static int make_counters(struct lab *lab)
     return 0;
 }
 
+int lab_wire(int ret_fds[2])
+{
+    return make_pair(&ret_fds[0], &ret_fds[1]);
+}
+
 int lab_open(const struct lab_config *config, struct lab **ret, struct err *err)
 {
     struct lab *lab = xmalloc(sizeof *lab);
@@ -265,6 +276,8 @@ int lab_open(const struct lab_config *config, struct lab **ret, struct err *err)
     int r = check_plan(lab, err);
     if (r == 0 && (r = make_counters(lab)) < 0)
         err_set(err, r, "counters of the switch: %s", strerror(-r));
+    if (r < 0 && config->agent_wire > 0)
+        close(config->agent_wire);
     if (r == 0)
         r = start_init(lab, err);
     if (r == 0)

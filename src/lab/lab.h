@@ -56,7 +56,13 @@ struct lab_config {
     const char *run_dir; /* an existing empty folder on the host */
     lab_event_fn *on_event;
     void *ctx;
+    int agent_wire;             /* the lab's end of a pair from lab_wire; 0 = lab_open makes one */
+    void (*on_wait)(void *ctx); /* called at least every 100 ms while lab_open waits; may be NULL */
 };
+
+/* A pair for the agent, made before the lab so that the agent may be there first: [0] for the
+ * agent, [1] for lab_open, which takes it over. 0 or -errno. */
+int lab_wire(int ret_fds[2]);
 
 /* Not root: moves this (single-threaded) process into a user namespace where it holds all
  * capabilities but stays itself (identity mapping). Root: does nothing. */
