@@ -119,9 +119,11 @@ static int explain_main(int argc, char **argv)
                       rows, ARRAY_SIZE(rows), &args, &status) == 0) {
         if (about_keys) {
             status = plan_help(&text, args.n ? args.v[0] : NULL) < 0 ? EXIT_USAGE : 0;
-            if (status)
-                fprintf(stderr, "squall explain: no key \"%s\"; squall explain --keys lists all\n",
-                        args.v[0]);
+            if (status) {
+                fprintf(stderr, "squall explain: no key \"%s\"; %s\n", args.v[0],
+                        text.n ? buf_str(&text) : "squall explain --keys lists all");
+                buf_clear(&text);
+            }
         } else if (args.n != 1) {
             fprintf(stderr, "squall explain: one plan is needed; usage: squall explain %s\n",
                     cmd_explain.args);

@@ -62,8 +62,8 @@ static void apply_fault(struct run *run)
     rng_init(&rng, run->seed, stream);
     int n = run->lab ? manifest_pick(m, run->plan, &rng, request.targets, FAULT_TARGETS) : 0;
     if (n <= 0) {
-        fault_not_applied(run,
-                          run->lab ? "no service matches its selector" : "the plan has no lab");
+        fault_not_applied(run, run->lab ? "no service matches its selector, or its mode drew none"
+                                        : "the plan has no lab");
         return;
     }
     request.targets_n = (uint32_t)n;
