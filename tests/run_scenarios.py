@@ -159,8 +159,19 @@ def machine_state(folder):
             if "squall" in line or folder in line or source.startswith("nsfs"):
                 found.add("mount " + mine.split()[4])
     found.update("network interface " + name for name in os.listdir("/sys/class/net"))
-    found.update("control group " + path for path in glob.glob("/sys/fs/cgroup/**/*squall*", recursive=True))
+    found.update("control group " + path for path in glob.glob("/sys/fs/cgroup/**/*squall*", recursive=True)
+                 if not others_group(path))
     return found
+
+
+def others_group(path):
+    """A control group of another user, or with processes of somebody else in it, is another run's."""
+    try:
+        with open(path + "/cgroup.procs") as f:
+            members = {int(line) for line in f}
+        return os.stat(path).st_uid != os.geteuid() or bool(members - set(descendants()))
+    except OSError:
+        return True
 
 
 def kill(pid):
