@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,6 +18,11 @@
 #define OPEN_ROWS_MAX   (4u << 20)
 #define CLOSED_ROWS_MAX (1u << 20)
 #define ROWS_MIN        64
+#define NAP_NS          (20 * NS_PER_US)
+#define NAP_IN_FLIGHT   16
+#define NAP_BATCH       4
+#define NAP_WORTH       2
+#define NAP_PAUSE_TURNS 64
 #define ROWS_SLACK_S    10 /* rows wait so long for the drain before the open model runs out */
 
 static void on_stop(struct loop *loop, struct timer *t)
@@ -179,12 +185,34 @@ static int enter(struct worker *w)
     return r < 0 ? r : io_add(&w->loop, &w->wake, w->wake_fd, EPOLLIN);
 }
 
+/* Interrupt moderation, as network cards do it. Against a fast server a worker is woken for one or
+ * two answers at a time, and going to sleep and waking costs more than an answer does. So after a
+ * small batch with many requests in flight it naps, and finds several answers at once: 6 % of the
+ * CPU per request at 64 connections (bench/load.py). A nap that did not find two answers was not
+ * worth it, and the next NAP_PAUSE_TURNS go without: latencies of slower servers stay as they are,
+ * those of a fast one may read NAP_NS high. The open model never naps: its arrivals have their
+ * instants. */
+static void moderate(struct worker *w)
+{
+    int n = w->loop.turn_events;
+    if (w->napped && n < NAP_WORTH)
+        w->nap_pause = NAP_PAUSE_TURNS;
+    w->napped = false;
+    if (w->nap_pause > 0) {
+        w->nap_pause--;
+    } else if (n > 0 && n < NAP_BATCH && w->open >= NAP_IN_FLIGHT) {
+        nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+        w->napped = true;
+    }
+}
+
 static void work(struct worker *w)
 {
     timer_start(&w->loop, &w->due, w->start_ns);
     serve_finish_when_done(w);
     while (!w->loop.stop && loop_turn(&w->loop, -1) == 0)
-        ;
+        if (w->closed_model)
+            moderate(w);
     if (!w->loop.stop)
         abort_all(w); /* the loop itself failed: no row may stay open */
     close_connections(w);

@@ -35,6 +35,8 @@ struct worker {
     int64_t run_start_ns, start_ns;
     int64_t stop_ns; /* the worker's copy of stop_at_ns */
     bool stopped;
+    bool napped; /* before this turn; see moderate() */
+    int nap_pause;
     bool closed_model;
 
     struct arrivals arrivals;

@@ -142,6 +142,7 @@ int loop_turn(struct loop *loop, int64_t max_wait_ns)
         return -errno;
     loop->batch_n = n < 0 ? 0 : n;
     loop->batch_i = 0;
+    loop->turn_events = loop->batch_n;
     loop->now_ns = clock_now_ns();
     loop_run_timers(loop);
     while (loop->batch_i < loop->batch_n) {

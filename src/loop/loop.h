@@ -59,6 +59,7 @@ struct loop {
     struct list deferred;
     struct epoll_event batch[LOOP_BATCH];
     int batch_n, batch_i;
+    int turn_events; /* how many the last turn brought, for owners that moderate themselves */
     bool stop;
 };
 
