@@ -80,7 +80,7 @@ class Squall(unittest.TestCase):
 
     def left_over(self):
         found = []
-        found += ["mount " + m for m in mounts() - self.mounts if "squall" in m]
+        found += ["mount " + m for m in mounts() - self.mounts if self.dir in m]
         found += ["process " + p for p in processes(self.dir)]
         found += ["file " + f for f in glob.glob(self.tmp + "/*")]
         found += ["journal " + f for f in glob.glob(self.state + "/**/journal*", recursive=True)]

@@ -73,9 +73,12 @@ class Kill(Squall):
     def one_round(self, rng, plan):
         p = self.start("run", plan, "--out", self.run_file(), "--quiet", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # the start has the narrow windows, so it gets more than its share
-        time.sleep(rng.uniform(0, 0.12 if rng.random() < 0.4 else 1.6))
+        after_s = rng.uniform(0, 0.12 if rng.random() < 0.4 else 1.6)
+        time.sleep(after_s)
         how = rng.choice(["main", "one", "one", "pair", "all", "term", "stop"])
-        members = list(family(self.dir))
+        roles = family(self.dir)
+        members = list(roles)
+        self.what = "%s after %.3f s" % (how, after_s)
         if how == "main":
             p.kill()
         elif how == "term":
@@ -89,6 +92,7 @@ class Kill(Squall):
         elif members:
             victims = members if how == "all" else rng.sample(members, min(len(members), 1 if how == "one" else 2))
             rng.shuffle(victims)
+            self.what += ": " + ", ".join(roles[pid] for pid in victims)
             for pid in victims:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -125,7 +129,7 @@ class Kill(Squall):
             try:
                 how = self.one_round(rng, plan)
             except AssertionError as e:
-                raise AssertionError("round %d of seed %d: %s" % (i, SEED, e))
+                raise AssertionError("round %d of seed %d, %s: %s" % (i, SEED, self.what, e))
             seen[how] = seen.get(how, 0) + 1
         print(seen)
 

@@ -248,6 +248,7 @@ class Answers(Squall):
             self.assertEqual((accepted, unknown), (40, 0) if name == "ok" else (0, 40), name)
         self.assertEqual(json.loads(counted.strip().splitlines()[-1])["requests"], 40 * len(rows))
 
+    @unittest.skipUnless(os.path.exists(SERVER), "the test server is not in this build folder")
     def test_a_service_outside_beside_a_lab(self):
         server = subprocess.Popen([self.SERVER], stdout=subprocess.PIPE, text=True)
         try:
