@@ -40,10 +40,9 @@ static const struct key_type_row {
         {"size", "a size such as 64KiB or 256MiB", SCALAR, true,
          "{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0},{\"type\":\"string\",\"pattern\":"
          "\"^[0-9.]+ *(B|kB|KB|MB|GB|KiB|MiB|GiB)?$|\\\\{\\\\{\"}]}"},
-    [KEY_RATE] =
-        {"rate", "a rate such as 50/s or 10/min", SCALAR, true,
-         "{\"type\":\"string\",\"pattern\":"
-         "\"^[0-9.]+ */ *(s|sec|second|m|min|minute|h|hour)$|\\\\{\\\\{\"}"},
+    [KEY_RATE] = {"rate", "a rate such as 50/s or 10/min", SCALAR, true,
+                  "{\"type\":\"string\",\"pattern\":"
+                  "\"^[0-9.]+ */ *(s|sec|second|m|min|minute|h|hour)$|\\\\{\\\\{\"}"},
     [KEY_CHOICE] = {"word", "one of its words", SCALAR, true, STRING},
     [KEY_SIGNAL] = {"signal", "a signal such as TERM or INT", SCALAR, true, STRING},
     [KEY_STRINGS] = {"list of texts", "a text or a list of texts", SCALAR | SEQ, false, STRING},
