@@ -166,7 +166,8 @@ static void undo_everything(struct undertaker *u)
     await_agent(u);
     u->ctx.cancelled = NULL;
     action_replay(&u->ctx, &all, NULL, &failed);
-    if (journal_phase(&u->m.journal) == JOURNAL_LOST && journal_used(&u->m.journal) == 0)
+    /* also when main is only closing: it may be killed before it comes to that */
+    if (journal_used(&u->m.journal) == 0)
         journal_unlink(&u->m.journal);
 }
 

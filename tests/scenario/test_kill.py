@@ -71,7 +71,8 @@ def family(folder):
 
 class Kill(Squall):
     def one_round(self, rng, plan):
-        p = self.start("run", plan, "--out", self.run_file(), "--quiet", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(os.path.join(self.dir, "out"), "w") as out:
+            p = self.start("run", plan, "--out", self.run_file(), "--quiet", stdout=out, stderr=out)
         # the start has the narrow windows, so it gets more than its share
         after_s = rng.uniform(0, 0.12 if rng.random() < 0.4 else 1.6)
         time.sleep(after_s)
@@ -103,6 +104,8 @@ class Kill(Squall):
         except subprocess.TimeoutExpired:
             p.kill()
             self.fail("squall did not end after %s was killed" % how)
+        with open(os.path.join(self.dir, "out")) as out:
+            self.what += "; exit status %s: %s" % (p.returncode, out.read()[-600:])
         if how in ("all", "pair"):
             self.assert_no_process(how)
             if rng.random() < 0.5:
@@ -132,6 +135,23 @@ class Kill(Squall):
                 raise AssertionError("round %d of seed %d, %s: %s" % (i, SEED, self.what, e))
             seen[how] = seen.get(how, 0) + 1
         print(seen)
+
+    def test_main_killed_while_it_closes(self):
+        plan = self.write("plan.yaml", NEXT.replace("10ms", "400ms"))
+        p = self.start("run", plan, "--out", self.run_file(), "--quiet", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 5
+        guards = []
+        while len(guards) < 2 and time.monotonic() < until:
+            guards = [pid for pid, role in family(self.dir).items() if role != "main/lab"]
+        for pid in guards:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.5)  # main is closing now, and waits for them
+        self.assertIsNone(p.poll())
+        p.kill()
+        p.wait()
+        for pid in guards:
+            os.kill(pid, signal.SIGCONT)
+        self.assert_nothing_left()
 
     def test_harness_sees_what_is_left(self):
         """The harness can fail: a process and a file of the test's own are found."""
