@@ -19,11 +19,11 @@ static void record_fault_state(struct run *run, int phase, const char *state,
                                const struct guard_event *e, const char *targets)
 {
     const struct manifest *m = &run->manifests[phase];
-    const struct fault *kind = fault_find(m->action);
+    const struct fault *kind = fault_find(m->fault);
     struct record_fault f = {.fault = phase,
                              .phase = phase,
                              .name = m->name,
-                             .kind = m->action,
+                             .kind = m->title,
                              .targets = targets,
                              .state = state,
                              .one_shot = kind && kind->one_shot,
@@ -54,27 +54,21 @@ static void list_targets(const struct fault_request *request, char *text, size_t
 static void apply_fault(struct run *run)
 {
     const struct manifest *m = &run->manifests[run->phase];
-    struct fault_request request = {.grace_ns = m->grace_ns};
-    struct rng rng;
+    static struct fault_request request;
+    struct buf why = {0};
     char stream[128], targets[FAULT_TEXT_BYTES];
-    snprintf(request.kind, sizeof request.kind, "%s", m->action);
     snprintf(stream, sizeof stream, "fault/%s", run->plan->phases[run->phase].name);
-    rng_init(&rng, run->seed, stream);
-    int n = run->lab ? manifest_pick(m, run->plan, &rng, request.targets, FAULT_TARGETS) : 0;
-    if (n <= 0) {
-        fault_not_applied(run, run->lab ? "no service matches its selector, or its mode drew none"
-                                        : "the plan has no lab");
+    int n = manifest_request(m, run->plan, run->seed, stream, &request, &why);
+    if (n == 0 || !run->lab)
+        fault_not_applied(run, run->lab ? buf_str(&why) : "the plan has no lab");
+    buf_done(&why);
+    if (n == 0 || !run->lab)
         return;
-    }
-    request.targets_n = (uint32_t)n;
     request.ttl_ns = plans_fault_duration(&run->loaded, (size_t)run->phase) + FAULT_TTL_REST;
-    for (int i = 0; i < n; i++) {
-        snprintf(request.target_names[i], sizeof request.target_names[i], "%s",
-                 run->plan->services[request.targets[i]].name);
+    for (int i = 0; i < n; i++)
         run->services[request.targets[i]].faulted = true;
-    }
     list_targets(&request, targets, sizeof targets);
-    run_event(run, clock_now_ns(), LIVE_WARN, "fault", m->name, "%s on %s", m->action, targets);
+    run_event(run, clock_now_ns(), LIVE_WARN, "fault", m->name, "%s on %s", m->title, targets);
     record_fault_state(run, run->phase, "applying", NULL, targets);
     int r = guard_apply(run->guard, run->phase, &request);
     if (r < 0)
@@ -108,7 +102,7 @@ static void on_phase_time(struct loop *loop, struct timer *timer)
     if (phase->kind == PLAN_RECOVERY)
         run_event(run, loop->now_ns, LIVE_BAD, "phase", phase->name, "not steady within its limit");
     const struct fault *kind =
-        phase->kind == PLAN_FAULT ? fault_find(run->manifests[run->phase].action) : NULL;
+        phase->kind == PLAN_FAULT ? fault_find(run->manifests[run->phase].fault) : NULL;
     if (run->fault_active && kind && !kind->one_shot && guard_undo(run->guard, run->phase) == 0) {
         run->fault_ending = true;
         run_event(run, loop->now_ns, LIVE_PLAIN, "fault", run->manifests[run->phase].name,

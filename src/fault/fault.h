@@ -11,17 +11,47 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lab/control.h"
+
 #define FAULT_TARGETS    64
 #define FAULT_TEXT_BYTES 512
+#define FAULT_LINKS      16
+
+/* Packets from one of `from` to one of `to`; dst_port 0 = all. No pair of ports stands in two
+ * parts with the same dst_port, so nothing is impaired twice. */
+struct fault_link {
+    struct port_set from, to;
+    uint32_t dst_port;
+    uint32_t pad;
+};
+
+/* network, network-reset */
+struct fault_network {
+    uint64_t seed;
+    uint32_t links_n;
+    uint32_t pairs_n; /* of two ports that have a link between them, each direction for itself */
+    struct fault_link links[FAULT_LINKS];
+    struct impair_spec spec;      /* network */
+    char text[FAULT_TEXT_BYTES];  /* what is asked, in plain words */
+    char where[FAULT_TEXT_BYTES]; /* "gateway -> redis, both ways" */
+};
+
+/* dns */
+struct fault_names {
+    struct lab_names rule; /* id is left to the agent */
+    char text[FAULT_TEXT_BYTES];
+};
 
 /* What main asks the agent; fixed size, goes over a socket. */
 struct fault_request {
-    char kind[32]; /* name of the fault in the registry: pod-kill, pod-failure, container-kill */
+    char kind[32]; /* name of the fault in the registry: pod-kill, network, dns, ... */
     uint32_t targets_n;
     int32_t targets[FAULT_TARGETS]; /* service indexes */
     char target_names[FAULT_TARGETS][64];
     int64_t grace_ns; /* pod-kill: gracePeriod */
     int64_t ttl_ns; /* undone by the agent itself after so long, whatever main does; 0 = no limit */
+    struct fault_network network; /* links_n 0 = not one of those */
+    struct fault_names names;     /* dns */
 };
 
 struct fault_result {
@@ -43,6 +73,10 @@ struct fault {
     int (*undo_fn)(struct fault_ctx *ctx, const struct fault_request *request,
                    struct fault_result *ret);
 };
+
+/* 0, or -EINVAL for a request that no manifest leads to: counts and numbers out of range, texts
+ * without an end. */
+int fault_check_request(const struct fault_request *request);
 
 const struct fault *fault_find(const char *name); /* NULL = unknown */
 size_t fault_count(void);

@@ -221,8 +221,7 @@ int manifest_parse(struct arena *a, const char *file, const char *text, struct m
                    struct plan_errors *errors)
 {
     struct reader r = {.a = a, .m = ret};
-    *ret = (struct manifest){
-        .duration_ns = -1, .namespace = "default", .kind = "", .name = NULL, .mode = MODE_ONE};
+    *ret = (struct manifest){.duration_ns = -1, .namespace = "default", .kind = "", .name = NULL};
     problems_init(&r.errors);
     problems_init(&r.warnings);
     read_documents(&r, file, str_of(text));

@@ -45,11 +45,18 @@ struct manifest_selector {
     bool has_pods;         /* given, perhaps empty: then nothing matches */
 };
 
-struct manifest {
-    const char *kind, *name, *action;
+/* One side: who may be meant, and how many of them are. */
+struct manifest_choice {
     struct manifest_selector selector;
     enum manifest_mode mode;
-    double mode_value;
+    double value; /* of the mode */
+};
+
+struct manifest {
+    const char *kind, *name, *action;
+    const char *fault; /* its name in the registry (fault.h) */
+    const char *title; /* as people know it: "pod-kill", "NetworkChaos delay" */
+    struct manifest_choice source;
     int64_t duration_ns; /* -1 = none */
     int64_t grace_ns;
     struct plan_strs containers;
@@ -63,15 +70,18 @@ int manifest_parse(struct arena *a, const char *file, const char *text, struct m
                    struct plan_errors *errors);
 /* Picks targets among the plan's services by selector and mode; returns how many (0 = none: "no
  * target"), ascending indexes in ret, at most cap. Draws from rng only when there is a choice. */
-int manifest_pick(const struct manifest *m, const struct plan *plan, struct rng *rng, int32_t *ret,
-                  size_t cap);
-bool manifest_matches(const struct manifest *m, const struct plan_service *service);
+int manifest_pick(const struct manifest_choice *c, const struct plan *plan, struct rng *rng,
+                  int32_t *ret, size_t cap);
+bool manifest_matches(const struct manifest_choice *c, const struct plan_service *service);
 
 /* What only shows against the plan, one line each: names that no service has, nothing selected,
  * containers that are called otherwise. */
 void manifest_notes(const struct manifest *m, const struct plan *plan, struct buf *out);
 /* In plain words what will happen, to whom, and how it is undone (for `squall explain`). */
 void manifest_explain(const struct manifest *m, const struct plan *plan, struct buf *out);
-/* The request for guard_apply; n at most FAULT_TARGETS. ttl_ns is left 0. */
-void manifest_request(const struct manifest *m, const struct plan *plan, const int32_t *targets,
-                      int n, struct fault_request *ret);
+/* Picks and fills all of a request for guard_apply but ttl_ns, which is left 0. Every draw is from
+ * a stream of the seed that begins with `stream` ("fault/<phase>"). Returns how many services it
+ * aims at; 0 = nothing to act on, and one sentence in `why` (cleared first) says why; ret then
+ * holds nothing. */
+int manifest_request(const struct manifest *m, const struct plan *plan, uint64_t seed,
+                     const char *stream, struct fault_request *ret, struct buf *why);

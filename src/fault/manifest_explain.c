@@ -9,22 +9,22 @@ static size_t matches(const struct manifest *m, const struct plan *plan)
 {
     size_t n = 0;
     for (size_t i = 0; i < plan->services_n; i++)
-        n += manifest_matches(m, &plan->services[i]);
+        n += manifest_matches(&m->source, &plan->services[i]);
     return n;
 }
 
 static bool names_selected(const struct manifest *m, const struct plan *plan, const char *name)
 {
     const struct plan_service *s = plan_find_service(plan, name);
-    return s && manifest_matches(m, s);
+    return s && manifest_matches(&m->source, s);
 }
 
 void manifest_notes(const struct manifest *m, const struct plan *plan, struct buf *out)
 {
-    for (size_t i = 0; i < m->selector.pods.n; i++)
-        if (!plan_find_service(plan, m->selector.pods.v[i]))
+    for (size_t i = 0; i < m->source.selector.pods.n; i++)
+        if (!plan_find_service(plan, m->source.selector.pods.v[i]))
             buf_printf(out, "pod '%s' is no service of this plan; skipped\n",
-                       m->selector.pods.v[i]);
+                       m->source.selector.pods.v[i]);
     if (matches(m, plan) == 0)
         buf_printf(out, "no service of this plan is selected: the fault will have no target; "
                         "compare its selector with the labels of the services\n");
@@ -42,7 +42,7 @@ static void add_targets(const struct manifest *m, const struct plan *plan, struc
 {
     bool first = true;
     for (size_t i = 0; i < plan->services_n; i++) {
-        if (!manifest_matches(m, &plan->services[i]))
+        if (!manifest_matches(&m->source, &plan->services[i]))
             continue;
         buf_printf(out, "%s%s", first ? "" : ", ", plan->services[i].name);
         first = false;
@@ -51,8 +51,8 @@ static void add_targets(const struct manifest *m, const struct plan *plan, struc
 
 static void add_mode(const struct manifest *m, size_t n, struct buf *out)
 {
-    int value = (int)m->mode_value;
-    switch (m->mode) {
+    int value = (int)m->source.value;
+    switch (m->source.mode) {
     case MODE_ONE: buf_printf(out, n == 1 ? "" : "one, drawn by the run's seed, of "); break;
     case MODE_ALL: buf_printf(out, n == 1 ? "" : "all of "); break;
     case MODE_FIXED: buf_printf(out, "%d, drawn by the run's seed, of ", value); break;
@@ -68,7 +68,7 @@ static void add_mode(const struct manifest *m, size_t n, struct buf *out)
 
 void manifest_explain(const struct manifest *m, const struct plan *plan, struct buf *out)
 {
-    const struct fault *fault = fault_find(m->action);
+    const struct fault *fault = fault_find(m->fault);
     char text[32];
     size_t n = matches(m, plan);
     buf_printf(out, "%s %s, action %s\n", m->kind, m->name, m->action);

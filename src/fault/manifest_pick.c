@@ -6,7 +6,6 @@
  * inclusive, so that it may take none.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,9 +42,9 @@ static bool expression_matches(const struct manifest_expression *e, const struct
     return false;
 }
 
-bool manifest_matches(const struct manifest *m, const struct plan_service *service)
+bool manifest_matches(const struct manifest_choice *c, const struct plan_service *service)
 {
-    const struct manifest_selector *s = &m->selector;
+    const struct manifest_selector *s = &c->selector;
     if (s->has_pods)
         return holds(&s->pods, service->name);
     if (s->name && strcmp(s->name, service->name) != 0)
@@ -67,12 +66,12 @@ static size_t percent_of(size_t n, uint64_t percent)
 }
 
 /* How many of n; draws only for random-max-percent. */
-static size_t how_many(const struct manifest *m, size_t n, struct rng *rng)
+static size_t how_many(const struct manifest_choice *c, size_t n, struct rng *rng)
 {
-    uint64_t value = (uint64_t)m->mode_value;
+    uint64_t value = (uint64_t)c->value;
     if (n == 0)
         return 0;
-    switch (m->mode) {
+    switch (c->mode) {
     case MODE_ONE: return 1;
     case MODE_ALL: return n;
     case MODE_FIXED: return value < n ? value : n;
@@ -90,15 +89,15 @@ static int by_index(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-int manifest_pick(const struct manifest *m, const struct plan *plan, struct rng *rng, int32_t *ret,
-                  size_t cap)
+int manifest_pick(const struct manifest_choice *c, const struct plan *plan, struct rng *rng,
+                  int32_t *ret, size_t cap)
 {
     int32_t *all = xcalloc(plan->services_n, sizeof *all);
     size_t n = 0;
     for (size_t i = 0; i < plan->services_n; i++)
-        if (manifest_matches(m, &plan->services[i]))
+        if (manifest_matches(c, &plan->services[i]))
             all[n++] = (int32_t)i;
-    size_t take = how_many(m, n, rng);
+    size_t take = how_many(c, n, rng);
     take = take < cap ? take : cap;
     /* the first `take` steps of a Fisher-Yates shuffle; without a choice nothing is drawn */
     for (size_t i = 0; i < take && take < n; i++) {
@@ -111,17 +110,4 @@ int manifest_pick(const struct manifest *m, const struct plan *plan, struct rng 
     memcpy(ret, all, take * sizeof *all);
     free(all);
     return (int)take;
-}
-
-void manifest_request(const struct manifest *m, const struct plan *plan, const int32_t *targets,
-                      int n, struct fault_request *ret)
-{
-    assert(n >= 0 && n <= FAULT_TARGETS);
-    *ret = (struct fault_request){.targets_n = (uint32_t)n, .grace_ns = m->grace_ns};
-    snprintf(ret->kind, sizeof ret->kind, "%s", m->action);
-    for (int i = 0; i < n; i++) {
-        ret->targets[i] = targets[i];
-        snprintf(ret->target_names[i], sizeof ret->target_names[i], "%s",
-                 plan->services[targets[i]].name);
-    }
 }

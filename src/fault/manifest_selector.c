@@ -6,7 +6,7 @@
 static void read_namespaces(struct reader *r, struct ynode *node)
 {
     struct plan_strs list = read_texts(r, node, "selector.namespaces");
-    r->m->selector.namespaces = list;
+    r->m->source.selector.namespaces = list;
     /* a lab is one namespace: `default`, and what the manifest itself lives in, need no word */
     yaml_for_each (item, node) {
         if (item->kind == YAML_SCALAR && *item->text && strcmp(item->text, "default") != 0 &&
@@ -19,7 +19,7 @@ static void read_namespaces(struct reader *r, struct ynode *node)
 
 static void read_labels(struct reader *r, struct ynode *node)
 {
-    struct manifest_selector *s = &r->m->selector;
+    struct manifest_selector *s = &r->m->source.selector;
     if (!read_kind(r, node, YAML_MAP, "selector.labelSelectors"))
         return;
     s->labels = arena_array(r->a, node->count + 1, sizeof *s->labels);
@@ -58,7 +58,7 @@ static bool read_operator(struct reader *r, const struct ynode *node, enum manif
 static void read_expression(struct reader *r, struct ynode *node)
 {
     static const struct field fields[] = {{"key"}, {"operator"}, {"values"}};
-    struct manifest_selector *s = &r->m->selector;
+    struct manifest_selector *s = &r->m->source.selector;
     struct manifest_expression e = {0};
     read_fields(r, node, "an expression", fields, ARRAY_SIZE(fields));
     const struct ynode *key = yaml_get(node, "key"), *op = yaml_get(node, "operator"),
@@ -85,15 +85,15 @@ static void read_expressions(struct reader *r, struct ynode *node)
 {
     if (!read_kind(r, node, YAML_SEQ, "selector.expressionSelectors"))
         return;
-    r->m->selector.expressions =
-        arena_array(r->a, node->count + 1, sizeof *r->m->selector.expressions);
+    r->m->source.selector.expressions =
+        arena_array(r->a, node->count + 1, sizeof *r->m->source.selector.expressions);
     yaml_for_each (item, node)
         read_expression(r, item);
 }
 
 static void read_field_name(struct reader *r, struct ynode *node)
 {
-    r->m->selector.name = read_text(r, node, "metadata.name");
+    r->m->source.selector.name = read_text(r, node, "metadata.name");
 }
 
 static void read_field_phase(struct reader *r, struct ynode *node)
@@ -116,11 +116,11 @@ static void read_field_selectors(struct reader *r, struct ynode *node)
 
 static void read_pods(struct reader *r, struct ynode *node)
 {
-    struct plan_strs *pods = &r->m->selector.pods;
+    struct plan_strs *pods = &r->m->source.selector.pods;
     size_t all = 0;
     if (!read_kind(r, node, YAML_MAP, "selector.pods"))
         return;
-    r->m->selector.has_pods = true;
+    r->m->source.selector.has_pods = true;
     yaml_for_each (ns, node)
         all += ns->count;
     pods->v = arena_array(r->a, all + 1, sizeof *pods->v);
@@ -182,7 +182,7 @@ void manifest_read_selector(struct reader *r, struct ynode *node)
     };
     r->selector = node;
     read_fields(r, node, "spec.selector", fields, ARRAY_SIZE(fields));
-    if (!r->m->selector.has_pods)
+    if (!r->m->source.selector.has_pods)
         return;
     yaml_for_each (child, node) {
         if (strcmp(child->key->text, "pods") != 0 && strcmp(child->key->text, "namespaces") != 0 &&

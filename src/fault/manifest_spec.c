@@ -16,7 +16,7 @@ static void read_action(struct reader *r, struct ynode *node)
     r->action = node;
     for (size_t i = 0; text && i < ARRAY_SIZE(actions); i++)
         if (strcmp(text, actions[i]) == 0)
-            r->m->action = actions[i];
+            r->m->action = r->m->fault = r->m->title = actions[i];
     if (!text || r->m->action)
         return;
     const char *near = str_nearest(text, actions, ARRAY_SIZE(actions));
@@ -45,7 +45,7 @@ static void read_mode(struct reader *r, struct ynode *node)
     }
     for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
         if (strcmp(text, modes[i]) == 0) {
-            r->m->mode = (enum manifest_mode)i;
+            r->m->source.mode = (enum manifest_mode)i;
             return;
         }
     const char *near = str_nearest(text, modes, ARRAY_SIZE(modes));
@@ -163,7 +163,7 @@ static void judge_value(struct reader *r)
 {
     struct manifest *m = r->m;
     int64_t v;
-    bool wants = m->mode != MODE_ONE && m->mode != MODE_ALL;
+    bool wants = m->source.mode != MODE_ONE && m->source.mode != MODE_ALL;
     if (!wants && r->value)
         problems_add(&r->warnings, r->value, "spec.value is not used by this mode");
     if (!wants)
@@ -177,14 +177,14 @@ static void judge_value(struct reader *r)
                      r->value->text);
         return;
     }
-    int64_t min = m->mode == MODE_RANDOM_MAX_PERCENT ? 0 : 1;
-    int64_t max = m->mode == MODE_FIXED ? INT32_MAX : 100;
+    int64_t min = m->source.mode == MODE_RANDOM_MAX_PERCENT ? 0 : 1;
+    int64_t max = m->source.mode == MODE_FIXED ? INT32_MAX : 100;
     if (v < min || v > max)
         problems_add(&r->errors, r->value, "spec.value of mode %s must be %lld to %lld",
                      r->mode->text, (long long)min, (long long)max);
     else if (v == 0)
         problems_add(&r->warnings, r->value, "spec.value is 0: nothing will ever be selected");
-    m->mode_value = (double)v;
+    m->source.value = (double)v;
 }
 
 static void judge_action(struct reader *r)

@@ -39,14 +39,7 @@ static bool ended(const char *text, size_t cap)
 
 static int check_command(const struct relay_command *c)
 {
-    const struct fault_request *q = &c->request;
-    if (c->kind >= RELAY_COMMAND_COUNT || q->targets_n > FAULT_TARGETS ||
-        !ended(q->kind, sizeof q->kind) || q->grace_ns < 0 || q->ttl_ns < 0)
-        return -EBADMSG;
-    for (uint32_t i = 0; i < q->targets_n; i++)
-        if (!ended(q->target_names[i], sizeof q->target_names[i]))
-            return -EBADMSG;
-    return 0;
+    return c->kind < RELAY_COMMAND_COUNT && fault_check_request(&c->request) == 0 ? 0 : -EBADMSG;
 }
 
 int relay_send_command(int fd, const struct relay_command *command)

@@ -26,6 +26,7 @@ struct relay_command {
     uint32_t pad;
     struct fault_request request; /* APPLY */
 };
+_Static_assert(sizeof(struct relay_command) < 16384, "a record must fit any socket buffer");
 
 enum relay_event_kind {
     RELAY_ACTIVE,

@@ -28,13 +28,9 @@ static const struct plan plan = {.services = services, .services_n = ARRAY_SIZE(
 static void use(const struct manifest *m)
 {
     struct buf out = {0};
-    struct rng rng;
-    struct fault_request request;
-    int32_t targets[2];
-    rng_init(&rng, 1, "fuzz");
-    int n = manifest_pick(m, &plan, &rng, targets, ARRAY_SIZE(targets));
-    assert(n >= 0 && n <= (int)ARRAY_SIZE(targets));
-    manifest_request(m, &plan, targets, n, &request);
+    static struct fault_request request;
+    int n = manifest_request(m, &plan, 1, "fault/fuzz", &request, &out);
+    assert(n >= 0 && n <= (int)ARRAY_SIZE(services) && (n > 0) == (out.n == 0));
     assert(fault_find(request.kind));
     manifest_explain(m, &plan, &out);
     buf_done(&out);

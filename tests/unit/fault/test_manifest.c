@@ -266,10 +266,10 @@ TEST(the_sources_own_manifest_is_read_as_it_is)
     ASSERT_OK(p.result);
     ASSERT_STREQ(p.m.name, "redis-master-failure");
     ASSERT_STREQ(p.m.action, "pod-failure");
-    ASSERT_EQ(p.m.mode, MODE_ONE);
+    ASSERT_EQ(p.m.source.mode, MODE_ONE);
     ASSERT_EQ(p.m.duration_ns, 60 * NS_PER_S);
-    ASSERT_EQ(p.m.selector.labels_n, 2);
-    ASSERT_STREQ(p.m.selector.labels[1].value, "master");
+    ASSERT_EQ(p.m.source.selector.labels_n, 2);
+    ASSERT_STREQ(p.m.source.selector.labels[1].value, "master");
     ASSERT_EQ(p.m.warnings.n, 1);
     done(&p);
 }
@@ -292,8 +292,8 @@ TEST(values_arrive)
     ASSERT_STREQ(p.m.containers.v[0], "app");
     done(&p);
     parse(&p, HEAD "  selector: {}\n  action: pod-kill\n  mode: fixed\n  value: 3\n");
-    ASSERT_EQ(p.m.mode, MODE_FIXED);
-    ASSERT_NEAR(p.m.mode_value, 3, 0);
+    ASSERT_EQ(p.m.source.mode, MODE_FIXED);
+    ASSERT_NEAR(p.m.source.value, 3, 0);
     done(&p);
 }
 
@@ -320,7 +320,7 @@ static unsigned picked(const char *selector, const char *mode, uint64_t seed)
     if (p.result < 0)
         TEST_FAIL("%s", buf_str(&p.errors.text));
     rng_init(&rng, seed, "pick");
-    int n = manifest_pick(&p.m, &plan, &rng, targets, ARRAY_SIZE(targets));
+    int n = manifest_pick(&p.m.source, &plan, &rng, targets, ARRAY_SIZE(targets));
     for (int i = 0; i < n; i++) {
         ASSERT(i == 0 || targets[i] > targets[i - 1]);
         set |= 1u << targets[i];
@@ -403,15 +403,23 @@ TEST(every_target_has_its_chance_and_the_seed_decides)
 TEST(the_request_names_its_targets)
 {
     struct parsed p;
-    struct fault_request q;
-    const int32_t targets[] = {1, 3};
-    parse(&p, KILL "  gracePeriod: 5\n");
-    manifest_request(&p.m, &plan, targets, 2, &q);
+    struct fault_request q, again;
+    struct buf why = {0};
+    parse(&p, SELECT "    pods: {default: [db, web-1]}\n  gracePeriod: 5\n");
+    ASSERT_EQ(manifest_request(&p.m, &plan, 1, "fault/fault", &q, &why), 1);
     ASSERT_STREQ(q.kind, "pod-kill");
-    ASSERT_EQ(q.targets_n, 2);
-    ASSERT_EQ(q.targets[1], 3);
-    ASSERT_STREQ(q.target_names[1], "db");
+    ASSERT_EQ(q.targets_n, 1);
+    ASSERT_STREQ(q.target_names[0], plan.services[q.targets[0]].name);
     ASSERT_EQ(q.grace_ns, 5 * NS_PER_S);
+    ASSERT_EQ(q.ttl_ns, 0);
+    ASSERT_EQ(manifest_request(&p.m, &plan, 1, "fault/fault", &again, &why), 1);
+    ASSERT_EQ(memcmp(&q, &again, sizeof q), 0);
+    ASSERT_EQ(why.n, 0);
+    done(&p);
+    parse(&p, SELECT "    labelSelectors: {app: none}\n");
+    ASSERT_EQ(manifest_request(&p.m, &plan, 1, "fault/fault", &q, &why), 0);
+    ASSERT_CONTAINS(buf_str(&why), "no service matches its selector");
+    buf_done(&why);
     done(&p);
 }
 
