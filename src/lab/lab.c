@@ -23,9 +23,11 @@
 #include "lab/netns.h"
 #include "lab/root.h"
 #include "lab/wire.h"
+#include "lab/world.h"
 #include "loop/child.h"
 
 #define UP_LIMIT_MS   15000
+#define WORLD_WAIT_MS 1000
 #define WAIT_STEP_MS  100
 #define EVENTS_A_CALL 1024
 #define SOCKET_BYTES  (4 << 20)
@@ -425,6 +427,35 @@ int lab_resolve(const struct lab *lab, const char *service, uint16_t port, struc
         return 0;
     }
     return -ENOENT;
+}
+
+int lab_world(struct lab *lab, int service, struct lab_world *ret)
+{
+    const struct plan *plan = lab->config.plan;
+    int fds[WORLD_FDS];
+    if (service < 0 || (size_t)service >= plan->services_n)
+        return -ENOENT;
+    struct lab_command c = {.kind = LAB_CMD_WORLD, .serial = ++lab->serial, .service = service};
+    if (send(lab->control_fd, &c, sizeof c, MSG_NOSIGNAL) < 0)
+        return -errno;
+    int r = world_receive(lab->control_fd, c.serial, WORLD_WAIT_MS, fds);
+    if (r < 0)
+        return r;
+    *ret = (struct lab_world){.init_pidfd = lab->init_pidfd,
+                              .net_fd = fds[0],
+                              .uts_fd = fds[1],
+                              .user = &lab->users[service]};
+    ret->dir = xasprintf("%s/%s", lab->run_dir, plan->services[service].name);
+    ret->env = spawn_env_make(&plan->services[service], lab->path, ret->dir);
+    return 0;
+}
+
+void lab_world_done(struct lab_world *w)
+{
+    close(w->net_fd);
+    close(w->uts_fd);
+    free(w->dir);
+    spawn_env_free(w->env);
 }
 
 static uint64_t load(const uint64_t *counter)

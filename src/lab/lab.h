@@ -84,6 +84,20 @@ int lab_client_socket(struct lab *lab, int domain,
 int lab_resolve(const struct lab *lab, const char *service, uint16_t port,
                 struct addr *ret); /* -ENOENT */
 
+/* What somebody from outside needs to go where a service lives, whatever state the service is in.
+ * The init's PID, mount, IPC and (rootless) user namespaces are had by setns(2) with its pidfd. */
+struct spawn_user;
+struct lab_world {
+    int init_pidfd; /* the lab's own */
+    int net_fd, uts_fd;
+    char *dir;  /* the working folder, as the lab's mount namespace has it */
+    char **env; /* NULL-terminated */
+    const struct spawn_user *user;
+};
+/* Waits for the init, at most a second. 0, -ENOENT, -ETIMEDOUT, -EPIPE when the lab is gone. */
+int lab_world(struct lab *lab, int service, struct lab_world *ret);
+void lab_world_done(struct lab_world *w);
+
 /* What the switch has moved from one service to another so far (plan index, -1 = outside). -EINVAL
  * for an index out of range. */
 struct lab_traffic {

@@ -48,5 +48,6 @@ char **spawn_env_make(const struct plan_service *s, const char *path, const char
 void spawn_env_free(char **envp);
 
 int box_name(struct box *b, const char *hostname); /* makes the UTS namespace */
-/* Signals every process of the lab that is in one of the box's namespaces; returns how many. */
+/* Signals every process of the lab that is in one of the box's namespaces, but not those that came
+ * in from outside by setns(2); returns how many. */
 int sweep_kill(const struct box *b, int signo);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "lab/world.h"
 
 #define COMMANDS_A_TURN 32
 
@@ -93,6 +94,21 @@ static void sup_step(struct loop *loop, struct deferred *d)
         step_start(sup);
 }
 
+static int send_world(struct sup *sup, int conn, const struct lab_command *c)
+{
+    if (c->service < 0 || (size_t)c->service >= sup->n)
+        return -ENOENT;
+    const struct service *s = &sup->services[c->service];
+    const int fds[WORLD_FDS] = {s->box.netns_fd, s->box.uts_fd};
+    struct lab_answer a = {.serial = c->serial,
+                           .state = s->state,
+                           .pid = s->pid,
+                           .refused = -1,
+                           .t_ns = clock_now_ns()};
+    int r = world_send(sup->conns[conn].io.fd, &a, fds);
+    return r < 0 ? r : 1;
+}
+
 static int run_command(struct sup *sup, int conn, const struct lab_command *c)
 {
     switch ((enum lab_command_kind)c->kind) {
@@ -112,6 +128,7 @@ static int run_command(struct sup *sup, int conn, const struct lab_command *c)
             return -ENOENT;
         service_command(&sup->services[c->service], conn, c);
         return 1; /* answers by itself */
+    case LAB_CMD_WORLD: return send_world(sup, conn, c);
     case LAB_CMD_COUNT: break;
     }
     return -EINVAL;

@@ -8,7 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "lab/spawn.h"
+
+#define GENERATIONS_MAX 64
 
 int box_name(struct box *b, const char *hostname)
 {
@@ -43,6 +46,29 @@ static bool in_box(const struct box *b, const char *pid)
     return stat(path, &st) == 0 && st.st_ino == b->uts_ino;
 }
 
+static pid_t parent_of(pid_t pid)
+{
+    char path[32];
+    struct buf stat_text = {0};
+    int parent = 1;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    const char *at =
+        buf_read_file(&stat_text, path, 4096) == 0 ? strrchr(buf_str(&stat_text), ')') : NULL;
+    if (!at || sscanf(at, ") %*c %d", &parent) != 1)
+        parent = 1;
+    buf_done(&stat_text);
+    return parent;
+}
+
+/* A person who came in from outside (`squall lab enter`) has ancestors, but none in the lab; what
+ * the service left behind has become the init's. */
+static bool is_guest(pid_t pid)
+{
+    for (int i = 0; i < GENERATIONS_MAX && pid > 1; i++)
+        pid = parent_of(pid);
+    return pid == 0;
+}
+
 int sweep_kill(const struct box *b, int signo)
 {
     int found = 0;
@@ -51,7 +77,7 @@ int sweep_kill(const struct box *b, int signo)
         return -errno;
     for (struct dirent *e; (e = readdir(d));) {
         long pid = strtol(e->d_name, NULL, 10);
-        if (pid > 1 && in_box(b, e->d_name)) {
+        if (pid > 1 && in_box(b, e->d_name) && !is_guest((pid_t)pid)) {
             found++;
             kill((pid_t)pid, signo);
         }
