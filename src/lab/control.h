@@ -30,6 +30,7 @@ enum lab_command_kind {
     LAB_CMD_NAMES_ADD,    /* `names`: how names asked for in the lab are answered from now on */
     LAB_CMD_NAMES_REMOVE, /* names.id; answers with value = how many questions it met, or -ENOENT */
     LAB_CMD_NAMES_REPORT, /* the same without removing */
+    LAB_CMD_LOG_FLUSH,    /* the packet log is on disk then; value = packets it could not take */
     LAB_CMD_WORLD,        /* the answer carries the service's namespaces: world.h */
     LAB_CMD_COUNT
 };

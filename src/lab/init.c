@@ -63,8 +63,8 @@ static void close_all_but(int *keep, size_t n)
 /* Main's descriptors must not live on in the lab: a socket kept open here would never be closed. */
 static void close_others(const struct init_config *c)
 {
-    int keep[2 + SUP_CONNS] = {c->main_pidfd, c->event_fd};
-    memcpy(keep + 2, c->conn_fds, sizeof c->conn_fds);
+    int keep[3 + SUP_CONNS] = {c->main_pidfd, c->event_fd, c->log_fd};
+    memcpy(keep + 3, c->conn_fds, sizeof c->conn_fds);
     close_all_but(keep, ARRAY_SIZE(keep));
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
@@ -81,16 +81,28 @@ static bool main_is_gone(const struct init_config *c)
 }
 
 /* The switch keeps its ports and nothing else: a pipe or socket held here would outlive its use. */
-static _Noreturn void run_switch(struct init *in)
+static _Noreturn void run_switch(struct init *in, int control)
 {
-    struct vswitch sw;
-    int keep[SWITCH_PORTS_MAX];
+    static struct vswitch sw;
+    static const char *names[SWITCH_PORTS_MAX] = {"outside"};
+    int keep[SWITCH_PORTS_MAX + 2] = {control, in->config->log_fd};
     prctl(PR_SET_NAME, "squall-switch");
     signals_reset();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     for (unsigned i = 0; i < in->ports_n; i++)
-        keep[i] = in->ports[i].fd;
-    close_all_but(keep, in->ports_n);
-    int r = switch_init(&sw, in->ports, in->ports_n, in->config->counters);
+        keep[i + 2] = in->ports[i].fd;
+    for (unsigned i = 1; i < in->ports_n; i++)
+        names[i] = in->config->plan->services[i - 1].name;
+    close_all_but(keep, in->ports_n + 2);
+    const struct switch_config config = {.ports = in->ports,
+                                         .ports_n = in->ports_n,
+                                         .counters = in->config->counters,
+                                         .control = control,
+                                         .log_fd = in->config->log_fd,
+                                         .epoch_ns = in->config->epoch_ns,
+                                         .names = names};
+    int r = switch_init(&sw, &config);
     if (r == 0)
         r = switch_run(&sw);
     _exit(r < 0 ? 1 : 0);
@@ -193,11 +205,18 @@ static void on_signal(struct signals *s, int signo)
 
 static int start_switch(struct init *in, struct err *err)
 {
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+        return err_set(err, -errno, "connection to the switch: %s", strerror(errno));
     in->switch_pid = fork();
     if (in->switch_pid == 0)
-        run_switch(in);
-    if (in->switch_pid < 0)
-        return err_set(err, -errno, "starting the switch: %s", strerror(errno));
+        run_switch(in, fds[1]);
+    int e = in->switch_pid < 0 ? -errno : sup_connect_switch(&in->sup, fds[0]);
+    close(fds[1]);
+    if (e < 0)
+        return err_set(err, e, "starting the switch: %s", strerror(-e));
+    if (in->config->log_fd >= 0)
+        close(in->config->log_fd);
     for (unsigned i = 0; i < in->ports_n; i++)
         close(in->ports[i].fd);
     return 0;

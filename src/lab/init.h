@@ -18,6 +18,8 @@ struct init_config {
     const struct spawn_user *users; /* one a service */
     struct switch_counters counters;
     bool try_tun;
+    int log_fd;       /* of the packet log; -1 = none */
+    int64_t epoch_ns; /* 1970 on the monotonic clock */
     int main_pidfd, event_fd, conn_fds[SUP_CONNS];
 };
 

@@ -148,6 +148,8 @@ static int start_init(struct lab *lab, struct err *err)
                             .counters = lab->counters,
                             .try_tun = !getenv("SQUALL_LAB_NO_TUN"),
                             .main_pidfd = pidfd_open_pid(getpid()),
+                            .log_fd = lab->config.log_fd > 0 ? lab->config.log_fd : -1,
+                            .epoch_ns = clock_wall_ns() - clock_now_ns(),
                             .event_fd = -1,
                             .conn_fds = {-1, -1}};
     int r = c.main_pidfd < 0 ? c.main_pidfd : 0;
@@ -471,6 +473,6 @@ int lab_traffic(const struct lab *lab, int from, int to, struct lab_traffic *ret
     const struct link_counters *c = &lab->counters.links[(from + 1) * ports_n + to + 1];
     *ret = (struct lab_traffic){.packets = load(&c->packets),
                                 .bytes = load(&c->bytes),
-                                .drops = load(&c->drops_full) + load(&c->drops_filter)};
+                                .drops = load(&c->drops_full) + load(&c->drops_fault)};
     return 0;
 }

@@ -57,6 +57,7 @@ struct lab_config {
     lab_event_fn *on_event;
     void *ctx;
     int agent_wire;             /* the lab's end of a pair from lab_wire; 0 = lab_open makes one */
+    int log_fd;                 /* a file for the packet log; 0 = none; stays the caller's */
     void (*on_wait)(void *ctx); /* called at least every 100 ms while lab_open waits; may be NULL */
 };
 

@@ -1,16 +1,17 @@
 /*
- * pkt.h - one IPv4 packet in the switch, with the offload header the kernel gave with it.
+ * pkt.h - one IP packet in the switch, with the offload header the kernel gave with it.
  *
  * A packet may be a 64 KiB segment that the kernel has not cut yet (vnet.gso_type, virtio 1.2,
  * 5.1.6); offsets in `vnet` count from the IP header, whatever port it came from. Contents come
  * from the services and are hostile: bytes are reached only through pkt_get, which returns NULL out
- * of range; multi-byte fields through the load helpers. Plain data, no lifecycle. RFC 791.
+ * of range; multi-byte fields through the load helpers. Plain data, no lifecycle. RFC 791, 8200.
  */
 #pragma once
 #include <linux/virtio_net.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PKT_MAX_BYTES 65536
 
@@ -43,5 +44,15 @@ static inline bool pkt_ipv4_dst(const struct pkt *k, uint32_t *ret_dst)
     if (header < 20 || total < header || total > k->n)
         return false;
     *ret_dst = pkt_load32(h + 16);
+    return true;
+}
+
+/* The same for IPv6 (RFC 8200); jumbograms have no place here. */
+static inline bool pkt_ipv6_dst(const struct pkt *k, unsigned char ret_dst[16])
+{
+    const unsigned char *h = pkt_get(k, 0, 40);
+    if (!h || h[0] >> 4 != 6 || pkt_load16(h + 4) + 40u > k->n)
+        return false;
+    memcpy(ret_dst, h + 24, 16);
     return true;
 }

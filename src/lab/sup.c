@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "lab/switch.h"
 #include "lab/world.h"
 
 #define COMMANDS_A_TURN 32
@@ -109,6 +110,35 @@ static int send_world(struct sup *sup, int conn, const struct lab_command *c)
     return r < 0 ? r : 1;
 }
 
+static int to_switch(struct sup *sup, int conn, const struct lab_command *c)
+{
+    const struct switch_order order = {.conn = conn, .command = *c};
+    if (sup->switch_io.fd < 0)
+        return -ENOTCONN;
+    outbox_send(&sup->switch_out, &order, sizeof order);
+    return 1;
+}
+
+static void on_switch(struct loop *loop, struct io *io, uint32_t events)
+{
+    struct sup *sup = container_of(io, struct sup, switch_io);
+    struct switch_reply reply;
+    if (events & EPOLLOUT)
+        outbox_flush(&sup->switch_out);
+    for (int i = 0; i < COMMANDS_A_TURN; i++) {
+        ssize_t n = recv(io->fd, &reply, sizeof reply, MSG_DONTWAIT | MSG_TRUNC);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) { /* it ended: its SIGCHLD says so */
+            io_remove(loop, io);
+            outbox_done(&sup->switch_out);
+            return;
+        }
+        if ((size_t)n == sizeof reply && reply.conn >= 0 && reply.conn < SUP_CONNS)
+            sup_answer(sup, reply.conn, &reply.answer);
+    }
+}
+
 static int run_command(struct sup *sup, int conn, const struct lab_command *c)
 {
     switch ((enum lab_command_kind)c->kind) {
@@ -128,6 +158,14 @@ static int run_command(struct sup *sup, int conn, const struct lab_command *c)
             return -ENOENT;
         service_command(&sup->services[c->service], conn, c);
         return 1; /* answers by itself */
+    case LAB_CMD_LINK_ADD:
+    case LAB_CMD_LINK_REMOVE:
+    case LAB_CMD_LINK_REPORT:
+    case LAB_CMD_NAMES_ADD:
+    case LAB_CMD_NAMES_REMOVE:
+    case LAB_CMD_NAMES_REPORT:
+    case LAB_CMD_LOG_FLUSH: return to_switch(sup, conn, c);
+    case LAB_CMD_RESET: return -EOPNOTSUPP;
     case LAB_CMD_WORLD: return send_world(sup, conn, c);
     case LAB_CMD_COUNT: break;
     }
@@ -188,6 +226,8 @@ int sup_init(struct sup *sup, const struct plan *plan, const char *run_dir, cons
     deferred_init(&sup->step, sup_step);
     io_init(&sup->event_io, on_event_socket);
     outbox_init(&sup->events, &sup->loop, &sup->event_io);
+    io_init(&sup->switch_io, on_switch);
+    outbox_init(&sup->switch_out, &sup->loop, &sup->switch_io);
     for (int i = 0; i < SUP_CONNS; i++) {
         struct sup_conn *c = &sup->conns[i];
         c->sup = sup;
@@ -204,6 +244,11 @@ int sup_connect(struct sup *sup, int event_fd, const int conn_fds[SUP_CONNS])
     for (int i = 0; r == 0 && i < SUP_CONNS; i++)
         r = io_add(&sup->loop, &sup->conns[i].io, conn_fds[i], EPOLLIN);
     return r;
+}
+
+int sup_connect_switch(struct sup *sup, int fd)
+{
+    return io_add(&sup->loop, &sup->switch_io, fd, EPOLLIN);
 }
 
 int sup_add_services(struct sup *sup, const struct box *boxes, const struct spawn_user *users,
@@ -234,6 +279,7 @@ void sup_done(struct sup *sup)
     for (int i = 0; i < SUP_CONNS; i++)
         outbox_done(&sup->conns[i].out);
     outbox_done(&sup->events);
+    outbox_done(&sup->switch_out);
     order_done(&sup->order);
     loop_done(&sup->loop);
 }

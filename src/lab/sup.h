@@ -15,6 +15,8 @@
 
 #define SUP_CONNS 2
 
+struct lab_link;
+
 struct sup_conn {
     struct io io;
     struct outbox out;
@@ -31,7 +33,8 @@ struct sup {
     struct service *services;
     size_t n;
     struct sup_conn conns[SUP_CONNS];
-    struct io event_io;
+    struct io event_io, switch_io;
+    struct outbox switch_out; /* orders to the switch, which answers for itself */
     struct outbox events;
     struct deferred step;
     bool started, stopping, told_ready, told_stopped;
@@ -41,6 +44,7 @@ struct sup {
 int sup_init(struct sup *sup, const struct plan *plan, const char *run_dir, const char *path,
              struct err *err);
 int sup_connect(struct sup *sup, int event_fd, const int conn_fds[SUP_CONNS]);
+int sup_connect_switch(struct sup *sup, int fd);
 /* boxes and users: one a service, in plan order. */
 int sup_add_services(struct sup *sup, const struct box *boxes, const struct spawn_user *users,
                      struct err *err);

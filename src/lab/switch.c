@@ -2,13 +2,21 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define CLIENT_HOST  2
 #define SERVICE_HOST 10
+#define DUE_EVERY    16 /* packets read between two looks at what is due */
+#define LOG_SNAPLEN  PCAPNG_SNAPLEN_MAX
+#define LOG_FLUSH_NS (50 * NS_PER_MS)
+
+static const unsigned char net6[12] = {0xfd, 0x73, 0x71, 0x75, 0x61, 0x6c};
 
 static void add(uint64_t *counter, uint64_t n)
 {
@@ -32,6 +40,14 @@ uint32_t switch_addr(unsigned port)
     return SWITCH_NET + (port == 0 ? CLIENT_HOST : SERVICE_HOST - 1 + port);
 }
 
+void switch_addr6(unsigned port, unsigned char ret[16])
+{
+    uint32_t host = switch_addr(port) - SWITCH_NET;
+    memcpy(ret, net6, sizeof net6);
+    const unsigned char tail[] = {0, 0, (unsigned char)(host >> 8), (unsigned char)host};
+    memcpy(ret + sizeof net6, tail, sizeof tail);
+}
+
 int switch_lookup(const struct vswitch *sw, uint32_t addr)
 {
     if (addr == SWITCH_NET + CLIENT_HOST)
@@ -41,85 +57,214 @@ int switch_lookup(const struct vswitch *sw, uint32_t addr)
     return (int)(addr - SWITCH_NET - SERVICE_HOST + 1);
 }
 
+int switch_lookup6(const struct vswitch *sw, const unsigned char addr[16])
+{
+    if (memcmp(addr, net6, sizeof net6) != 0 || addr[12] || addr[13])
+        return -ENOENT;
+    return switch_lookup(sw, SWITCH_NET + pkt_load16(addr + 14));
+}
+
 struct link *switch_link(struct vswitch *sw, unsigned from, unsigned to)
 {
     assert(from < sw->ports_n && to < sw->ports_n);
     return &sw->links[from * sw->ports_n + to];
 }
 
-void switch_deliver(struct vswitch *sw, struct link *l, const struct pkt *k)
+/* ---- packets ---- */
+
+static void log_packet(struct vswitch *sw, const struct parcel *p, int64_t now_ns, const char *end)
 {
-    struct port *to = sw->ports[l->to].port;
-    if (to->ops->write(to, k) < 0) {
-        add(&l->count->drops_full, 1);
-        return;
-    }
-    add(&l->count->packets, 1);
-    add(&l->count->bytes, k->n);
+    char text[PARCEL_NOTE_BYTES + 128];
+    const char *const *names = sw->config.names;
+    snprintf(text, sizeof text, "to %s%s%s%s", names ? names[p->link->to] : "?",
+             p->note[0] ? ": " : "", p->note, end);
+    pcapng_packet(&sw->log, p->link->from, now_ns + sw->log_epoch_ns, p->pkt.p, p->pkt.n, p->pkt.n,
+                  text);
+    if (!timer_running(&sw->log_flush))
+        timer_start(&sw->loop, &sw->log_flush, now_ns + LOG_FLUSH_NS);
 }
 
-void switch_packet(struct vswitch *sw, unsigned from, const struct pkt *k)
+static void on_log_flush(struct loop *loop, struct timer *timer)
+{
+    pcapng_flush(&container_of(timer, struct vswitch, log_flush)->log);
+}
+
+static void deliver(struct vswitch *sw, const struct parcel *p, int64_t now_ns)
+{
+    struct port *to = sw->ports[p->link->to].port;
+    struct link_counters *count = p->link->count;
+    bool full = to->ops->write(to, &p->pkt) < 0;
+    if (full) {
+        add(&count->drops_full, 1);
+    } else {
+        add(&count->packets, 1);
+        add(&count->bytes, p->pkt.n);
+    }
+    if (sw->logging)
+        log_packet(sw, p, now_ns, full ? "; lost, the receiver's queue is full" : "");
+}
+
+static void on_out(void *ctx, struct parcel *p, int64_t now_ns)
+{
+    deliver(ctx, p, now_ns);
+}
+
+static void on_lost(void *ctx, const struct parcel *p, int64_t now_ns)
+{
+    struct vswitch *sw = ctx;
+    add(&p->link->count->drops_fault, 1);
+    if (sw->logging)
+        log_packet(sw, p, now_ns, "");
+}
+
+/* Port of the destination; -ENOENT = nobody, -EBADMSG = no IP packet. */
+static int destination(const struct vswitch *sw, const struct pkt *k)
 {
     uint32_t dst;
-    if (!pkt_ipv4_dst(k, &dst)) {
-        add(&sw->counters.ports[from].malformed, 1);
+    unsigned char dst6[16];
+    if (pkt_ipv4_dst(k, &dst))
+        return dst == SWITCH_RESOLVER ? SWITCH_TO_RESOLVER : switch_lookup(sw, dst);
+    if (pkt_ipv6_dst(k, dst6))
+        return switch_lookup6(sw, dst6);
+    return -EBADMSG;
+}
+
+void switch_packet(struct vswitch *sw, unsigned from)
+{
+    struct parcel *p = &sw->scratch;
+    int to = destination(sw, &p->pkt);
+    if (to == SWITCH_TO_RESOLVER) {
+        add(&sw->counters.ports[from].questions, 1);
+        switch_question(sw, from);
         return;
     }
-    int to = switch_lookup(sw, dst);
     if (to < 0) {
-        add(&sw->counters.ports[from].unknown, 1);
+        add(to == -EBADMSG ? &sw->counters.ports[from].malformed
+                           : &sw->counters.ports[from].unknown,
+            1);
         return;
     }
-    struct link *l = switch_link(sw, from, (unsigned)to);
-    switch (l->filter ? l->filter->packet(l->filter, sw, l, k) : LINK_FORWARD) {
-    case LINK_FORWARD: switch_deliver(sw, l, k); break;
-    case LINK_DROP: add(&l->count->drops_filter, 1); break;
-    case LINK_KEEP: break;
+    p->link = switch_link(sw, from, (unsigned)to);
+    if (!p->link->impaired && !sw->logging) {
+        deliver(sw, p, 0);
+        return;
     }
+    p->note[0] = '\0';
+    p->came_ns = sw->config.now(sw->config.ctx);
+    chain_enter(&sw->chain, p);
+}
+
+void switch_run_due(struct vswitch *sw)
+{
+    int64_t next_ns = chain_run_due(&sw->chain);
+    if (next_ns == INT64_MAX)
+        timer_stop(&sw->loop, &sw->due);
+    else if (!timer_running(&sw->due) || sw->due.node.key != next_ns)
+        timer_start(&sw->loop, &sw->due, next_ns);
+}
+
+static void on_due(struct loop *loop, struct timer *timer)
+{
+    switch_run_due(container_of(timer, struct vswitch, due));
+}
+
+/* 0 = one packet was dealt with; -EAGAIN = no more for now; -EBADFD = never again. */
+static int read_one(struct vswitch *sw, struct port *port)
+{
+    int r = port->ops->read(port, &sw->scratch.pkt);
+    if (r == -EBADMSG)
+        add(&sw->counters.ports[port->index].malformed, 1);
+    else if (r < 0) /* -EBADFD: somebody in the namespace deleted the device */
+        return r == -EBADFD ? r : -EAGAIN; /* -ENETDOWN: down for the moment */
+    else
+        switch_packet(sw, port->index);
+    return 0;
 }
 
 static void on_readable(struct loop *loop, struct io *io, uint32_t events)
 {
     struct switch_port *p = container_of(io, struct switch_port, io);
-    struct vswitch *sw = p->sw;
-    for (int i = 0; i < SWITCH_BATCH; i++) {
-        int r = p->port->ops->read(p->port, &sw->scratch);
-        if (r == -EBADMSG)
-            add(&sw->counters.ports[p->port->index].malformed, 1);
-        else if (r == -EBADFD) /* somebody in the namespace deleted the device */
-            return io_remove(loop, io);
-        else if (r < 0)
-            return; /* -EAGAIN, or a device that is down for the moment (-ENETDOWN) */
-        else
-            switch_packet(sw, p->port->index, &sw->scratch);
+    int r = 0;
+    for (int i = 0; i < SWITCH_BATCH && r == 0; i++) {
+        r = read_one(p->sw, p->port);
+        if (i % DUE_EVERY == DUE_EVERY - 1 && hold_next_ns(&p->sw->chain.hold) != INT64_MAX)
+            switch_run_due(p->sw);
     }
+    if (r == -EBADFD)
+        io_remove(loop, io);
+    if (hold_next_ns(&p->sw->chain.hold) != INT64_MAX)
+        switch_run_due(p->sw);
 }
 
-int switch_init(struct vswitch *sw, struct port *ports, unsigned ports_n,
-                struct switch_counters counters)
+/* ---- life ---- */
+
+static int64_t clock_of_switch(void *ctx)
 {
-    assert(ports_n >= 1 && ports_n <= SWITCH_PORTS_MAX);
-    *sw = (struct vswitch){.ports_n = ports_n, .counters = counters};
+    return clock_now_ns();
+}
+
+static void make_links(struct vswitch *sw)
+{
+    unsigned n = sw->ports_n;
+    sw->links = xcalloc((size_t)n * n, sizeof *sw->links);
+    for (unsigned from = 0; from < n; from++)
+        for (unsigned to = 0; to < n; to++)
+            *switch_link(sw, from, to) = (struct link){.from = (uint16_t)from,
+                                                       .to = (uint16_t)to,
+                                                       .count = &sw->counters.links[from * n + to]};
+}
+
+static int open_log(struct vswitch *sw)
+{
+    timer_init(&sw->log_flush, on_log_flush);
+    if (sw->config.log_fd < 0)
+        return 0;
+    int r = pcapng_init(&sw->log, sw->config.log_fd, sw->config.names, sw->ports_n, LOG_SNAPLEN);
+    sw->logging = r == 0;
+    sw->log_epoch_ns = sw->config.epoch_ns;
+    return r;
+}
+
+static int open_ports(struct vswitch *sw)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < sw->ports_n; i++) {
+        struct switch_port *p = &sw->ports[i];
+        *p = (struct switch_port){.sw = sw, .port = &sw->config.ports[i]};
+        io_init(&p->io, on_readable);
+        if (p->port->fd >= 0)
+            r = io_add(&sw->loop, &p->io, p->port->fd, EPOLLIN);
+    }
+    return r;
+}
+
+int switch_init(struct vswitch *sw, const struct switch_config *config)
+{
+    assert(config->ports_n >= 1 && config->ports_n <= SWITCH_PORTS_MAX);
+    *sw = (struct vswitch){
+        .config = *config, .ports_n = config->ports_n, .counters = config->counters};
+    if (!sw->config.now)
+        sw->config.now = clock_of_switch;
     int r = loop_init(&sw->loop);
     if (r < 0)
         return r;
-    sw->ports = xcalloc(ports_n, sizeof *sw->ports);
-    sw->links = xcalloc((size_t)ports_n * ports_n, sizeof *sw->links);
-    sw->scratch.p = xmalloc(PKT_MAX_BYTES);
-    for (unsigned from = 0; from < ports_n; from++)
-        for (unsigned to = 0; to < ports_n; to++)
-            *switch_link(sw, from, to) =
-                (struct link){.from = (uint16_t)from,
-                              .to = (uint16_t)to,
-                              .count = &counters.links[from * ports_n + to]};
-    for (unsigned i = 0; i < ports_n; i++) {
-        struct switch_port *p = &sw->ports[i];
-        *p = (struct switch_port){.sw = sw, .port = &ports[i]};
-        io_init(&p->io, on_readable);
-        if (ports[i].fd >= 0 && (r = io_add(&sw->loop, &p->io, ports[i].fd, EPOLLIN)) < 0)
-            return r;
-    }
-    return 0;
+    timer_init(&sw->due, on_due);
+    sw->ports = xcalloc(sw->ports_n, sizeof *sw->ports);
+    sw->scratch.pkt.p = xmalloc(PKT_MAX_BYTES);
+    make_links(sw);
+    r = open_log(sw);
+    const struct chain_config chain = {.links = sw->links,
+                                       .ports_n = sw->ports_n,
+                                       .now = sw->config.now,
+                                       .out = on_out,
+                                       .lost = on_lost,
+                                       .notes = sw->logging,
+                                       .ctx = sw};
+    if (r == 0)
+        r = chain_init(&sw->chain, &chain);
+    if (r == 0)
+        r = open_ports(sw);
+    return r < 0 || config->control < 0 ? r : switch_control_open(sw, config->control);
 }
 
 int switch_run(struct vswitch *sw)
@@ -133,9 +278,12 @@ int switch_run(struct vswitch *sw)
 
 void switch_done(struct vswitch *sw)
 {
+    if (sw->logging)
+        pcapng_done(&sw->log);
+    chain_done(&sw->chain);
     loop_done(&sw->loop);
     free(sw->ports);
     free(sw->links);
-    free(sw->scratch.p);
+    free(sw->scratch.pkt.p);
     *sw = (struct vswitch){0};
 }

@@ -90,13 +90,26 @@ static void open_switch(struct fixture *f)
     f->counters = switch_counters_at(xmalloc(switch_counters_bytes(4)), 4);
     for (unsigned i = 0; i < 4; i++)
         f->ports[i] = (struct port){.ops = &port_mem, .fd = -1, .index = i};
-    ASSERT_OK(switch_init(&f->sw, f->ports, 4, f->counters));
+    ASSERT_OK(switch_init(&f->sw, &(struct switch_config){.ports = f->ports,
+                                                          .ports_n = 4,
+                                                          .counters = f->counters,
+                                                          .control = -1,
+                                                          .log_fd = -1}));
 }
 
 static void close_switch(struct fixture *f)
 {
     switch_done(&f->sw);
     free(f->counters.ports);
+}
+
+/* As if read from a port. */
+static void offer(struct fixture *f, unsigned from, const struct pkt *k)
+{
+    unsigned char *own = f->sw.scratch.pkt.p;
+    f->sw.scratch.pkt = *k;
+    switch_packet(&f->sw, from);
+    f->sw.scratch.pkt.p = own;
 }
 
 TEST(switch_finds_the_port_of_an_address)
@@ -120,55 +133,23 @@ TEST(switch_counts_what_it_forwards_and_drops)
     struct fixture f;
     open_switch(&f);
     struct pkt k = ipv4(switch_addr(2), 100);
-    switch_packet(&f.sw, 1, &k);
+    offer(&f, 1, &k);
     struct link *l = switch_link(&f.sw, 1, 2);
     ASSERT_EQ(written[2], 1);
     ASSERT(l->from == 1 && l->to == 2);
     ASSERT_EQ(l->count->packets, 1);
     ASSERT_EQ(l->count->bytes, 100);
     write_result = -EAGAIN;
-    switch_packet(&f.sw, 1, &k);
+    offer(&f, 1, &k);
     ASSERT_EQ(l->count->packets, 1);
     ASSERT_EQ(l->count->drops_full, 1);
     k = ipv4(0x08080808, 100);
-    switch_packet(&f.sw, 3, &k);
+    offer(&f, 3, &k);
     ASSERT_EQ(f.counters.ports[3].unknown, 1);
     k.n = 7;
-    switch_packet(&f.sw, 3, &k);
+    offer(&f, 3, &k);
     ASSERT_EQ(f.counters.ports[3].malformed, 1);
     ASSERT_EQ(written[0] + written[1] + written[3], 0);
-    close_switch(&f);
-}
-
-static enum link_verdict verdict;
-static enum link_verdict decide(struct link_filter *f, struct vswitch *sw, struct link *l,
-                                const struct pkt *k)
-{
-    return verdict;
-}
-
-TEST(link_filter_decides_for_its_own_link_only)
-{
-    struct fixture f;
-    struct link_filter filter = {decide};
-    open_switch(&f);
-    struct link *l = switch_link(&f.sw, 0, 1);
-    l->filter = &filter;
-    struct pkt k = ipv4(switch_addr(1), 40);
-    verdict = LINK_DROP;
-    switch_packet(&f.sw, 0, &k);
-    ASSERT_EQ(l->count->drops_filter, 1);
-    ASSERT_EQ(written[1], 0);
-    switch_packet(&f.sw, 2, &k);
-    ASSERT_EQ(written[1], 1);
-    verdict = LINK_KEEP;
-    switch_packet(&f.sw, 0, &k);
-    ASSERT_EQ(written[1], 1);
-    switch_deliver(&f.sw, l, &k);
-    ASSERT_EQ(l->count->packets, 1);
-    verdict = LINK_FORWARD;
-    switch_packet(&f.sw, 0, &k);
-    ASSERT_EQ(written[1], 3);
     close_switch(&f);
 }
 
@@ -186,7 +167,7 @@ TEST(switch_survives_random_bytes)
         if (n && rng_below(&r, 2))
             p[0] = 0x45;
         unsigned char *exact = memcpy(xmalloc(n ? n : 1), p, n);
-        switch_packet(&f.sw, (unsigned)rng_below(&r, 4), &(struct pkt){.p = exact, .n = n});
+        offer(&f, (unsigned)rng_below(&r, 4), &(struct pkt){.p = exact, .n = n});
         free(exact);
         free(p);
     }
