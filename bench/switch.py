@@ -9,7 +9,12 @@ The kinds take turns within a round, in an order that changes from round to roun
 
   tcp       one iperf3 stream, no fault: what the receiver got; wanted is the switch's share of what a veth pair does
   http      nginx (one worker) and wrk -t1 with 64 kept connections, no fault: requests per second, likewise
-  delay     a UDP packet every 1 ms, both ends on one clock: how long it takes, receiver's wake-up and all
+  loss      one iperf3 stream over a link that loses 0.1 % of the packets
+  delay     a UDP packet every 1 ms over a link with 5 ms and with 500 ms of latency, both ends on one clock: how far
+            its delay is from what was asked, receiver's wake-up and all, p50 / p99 / longest (beside it what the
+            switch itself says); 0 ms and the veth pair are the floors
+  gigabit   50 ms of latency: 8 iperf3 streams of 125 Mbit/s each ("paced"), and 8 that send what they can over a
+            link of 1 Gbit/s ("shaped"); both are to move 1 Gbit/s, and the switch is to drop nothing on its own
 
 Prints each round, then medians [lowest-highest], and appends to bench/results.md. Foreign CPU (what other programs
 and other guests of the host burned meanwhile, in cores) is printed beside each figure: when at least three rounds
@@ -35,7 +40,9 @@ BACK, FRONT = "10.213.0.10", "10.213.0.11"
 PORT = 5201
 SLACK_S = 20  # beyond the asked seconds a run may take so long to start and to end
 REFUSED = 4   # exit status of the rig
+STREAMS = 8
 DELAY_SKIP = 200
+LOSS = 0.001
 
 
 class Rig:
@@ -68,7 +75,8 @@ class Rig:
         front = "exec iperf3 -J -c %s -p %d -t %d %s" % (BACK, PORT, self.seconds, " ".join(arguments))
         out, rig = self.run(kind, back, front, "--listens", str(PORT), *options)
         end = json.loads(out)["end"]
-        return {"value": end["sum_received"]["bits_per_second"] / 1e9, "retransmits": end["sum_sent"]["retransmits"], **rig}
+        return {"value": end["sum_received"]["bits_per_second"] / 1e9, "retransmits": end["sum_sent"]["retransmits"],
+                **rig}
 
     def http(self, kind):
         back = "exec nginx -e error.log -p . -c nginx.conf >back.log 2>&1"
@@ -140,7 +148,8 @@ class Bench:
                  "%d x %d s%s" % (len(rounds), self.rig.seconds, " quiet" if quiet else ", busy machine"),
                  switch, veth, ratio, wanted, holds, machine_kind()]
         self.rows.append("| %s |" % " | ".join(cells))
-        print("%s: switch %s, veth %s, ratio %s, wanted %s: %s" % (what, switch, veth, ratio, wanted, holds), flush=True)
+        print("%s: switch %s, veth %s, ratio %s, wanted %s: %s" % (what, switch, veth, ratio, wanted, holds),
+              flush=True)
 
     def beside_veth(self, name, unit, form, measure, wanted):
         """Every kind of switch beside a veth pair; the first kind, which a lab here takes, is judged."""
@@ -148,10 +157,11 @@ class Bench:
                                   lambda figure: form % figure["value"])
         veth = spread([r["veth"]["value"] for r in rounds], form)
         for kind in self.kinds:
+            own = spread([r[kind]["value"] for r in rounds], form)
             ratios = [r[kind]["value"] / r["veth"]["value"] for r in rounds]
             default = kind == self.kinds[0]
-            self.row("%s %s, %s" % (name, kind, unit), rounds, quiet, spread([r[kind]["value"] for r in rounds], form), veth,
-                     spread(ratios, "%.2f"), ">= %.2f" % wanted if default else "-",
+            self.row("%s %s, %s" % (name, kind, unit), rounds, quiet, own, veth, spread(ratios, "%.2f"),
+                     ">= %.2f" % wanted if default else "-",
                      self.judge(statistics.median(ratios) >= wanted, quiet) if default else "-")
 
     def tcp(self):
@@ -160,11 +170,28 @@ class Bench:
     def http(self):
         self.beside_veth("http", "requests/s", "%.0f", self.rig.http, 0.75)
 
+    def loss(self):
+        cases = {"0.1 %": lambda: self.rig.iperf(self.kinds[0], ["--out", "loss=%g" % LOSS])}
+        rounds, quiet = self.take("loss", cases, lambda f: "%.2f Gbit/s, %d lost of %d" % (
+            f["value"], f["out"]["fault"]["lost"], f["out"]["fault"]["packets"]))
+        values = [r["0.1 %"]["value"] for r in rounds]
+        faults = [r["0.1 %"]["out"]["fault"] for r in rounds]
+        share = sum(f["lost"] for f in faults) / sum(f["packets"] for f in faults)
+        self.row("tcp %s, 0.1 %% loss, Gbit/s" % self.kinds[0], rounds, quiet, spread(values, "%.2f"), "-", "-", ">= 2",
+                 self.judge(statistics.median(values) >= 2 and abs(share / LOSS - 1) <= 0.2, quiet))
+
     def delay(self):
         kind = self.kinds[0]
-        cases = {"veth": lambda: self.rig.delay("veth", 0), "0 ms": lambda: self.rig.delay(kind, 0)}
-        rounds, quiet = self.take("delay", cases, lambda f: "%.0f / %.0f / %.0f us" % (f["p50_us"], f["p99_us"], f["max_us"]))
-        for label in ("0 ms",):
+        cases = {"veth": lambda: self.rig.delay("veth", 0), "0 ms": lambda: self.rig.delay(kind, 0),
+                 "5 ms": lambda: self.rig.delay(kind, 5000), "500 ms": lambda: self.rig.delay(kind, 500000)}
+
+        def form(figure):
+            text = "%.0f / %.0f / %.0f us" % (figure["p50_us"], figure["p99_us"], figure["max_us"])
+            own = figure.get("in", {}).get("fault")
+            return text + (" (switch %.0f / %.0f)" % (own["late_p50_ns"] / 1e3, own["late_p99_ns"] / 1e3) if own else "")
+
+        rounds, quiet = self.take("delay", cases, form)
+        for label in ("0 ms", "5 ms", "500 ms"):
             p50, p99 = ([r[label][p] for r in rounds] for p in ("p50_us", "p99_us"))
             floor = label == "0 ms"
             lost = sum(r[label]["missing"] + r[label]["late"] for r in rounds)
@@ -174,8 +201,25 @@ class Bench:
                      "%s / %s" % (spread(p50, "%.0f"), spread(p99, "%.0f")), veth if floor else "-", "-",
                      "-" if floor else "<= 50 / 250", "-" if floor else self.judge(holds, quiet))
 
+    def gigabit(self):
+        kind, streams = self.kinds[0], ["-P", str(STREAMS), "-O", "1"]
+        cases = {"paced": lambda: self.rig.iperf(kind, ["--out", "latency_us=50000"], *streams,
+                                                 "-b", "%dM" % (1000 / STREAMS)),
+                 "shaped": lambda: self.rig.iperf(kind, ["--out", "latency_us=50000,rate_mbit=1000"], *streams)}
 
-NAMES = ["tcp", "http", "delay"]
+        def dropped(figure):
+            return figure["out"]["fault"]["overflow"] + figure["out"]["drops_full"] + figure["in"]["drops_full"]
+
+        rounds, quiet = self.take("gigabit", cases, lambda f: "%.3f Gbit/s, %d dropped, %d sent again" % (
+            f["value"], dropped(f), f["retransmits"]))
+        for label in cases:
+            values, drops = [r[label]["value"] for r in rounds], sum(dropped(r[label]) for r in rounds)
+            self.row("50 ms %s %s, Gbit/s (dropped)" % (kind, label), rounds, quiet,
+                     "%s (%d)" % (spread(values, "%.3f"), drops), "-", "-", "1 +- 5 % (0)",
+                     self.judge(abs(statistics.median(values) - 1) <= 0.05 and drops == 0, quiet))
+
+
+NAMES = ["tcp", "http", "loss", "delay", "gigabit"]
 HEAD = ("## switch: beside a veth pair (bench/switch.py)\n\n"
         "| date | what | rounds | switch | veth pair | ratio | wanted | holds | machine |\n"
         "|---|---|---|---|---|---|---|---|---|\n")

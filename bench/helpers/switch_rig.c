@@ -2,11 +2,12 @@
  * switch_rig - two commands in two network namespaces, joined by squall's switch or a veth pair:
  * one measurement of bench/switch.py.
  *
- * usage: switch_rig tun|packet|veth [--listens PORT] BACK FRONT. BACK and FRONT are shell commands;
- * BACK (10.213.0.10) starts first, FRONT (10.213.0.11) when BACK listens on TCP port PORT, or at
- * once. When FRONT has ended, BACK gets SIGTERM. What FRONT writes goes to standard output; one
- * line `rig {...}` follows with the switch's counters: what went from FRONT to BACK ("out") and
- * back ("in"), and the switch's CPU seconds.
+ * usage: switch_rig [--listens PORT] [--out FAULT] [--in FAULT] tun|packet|veth BACK FRONT. BACK
+ * and FRONT are shell commands; BACK (10.213.0.10) starts first, FRONT (10.213.0.11) when BACK
+ * listens on TCP port PORT, or at once. When FRONT has ended, BACK gets SIGTERM. What FRONT writes
+ * goes to standard output; one line `rig {...}` follows with the switch's counters, and the report
+ * of the fault, for what went from FRONT to BACK ("out") and back ("in"), and the switch's CPU
+ * seconds. FAULT is a list of latency_us=N, rate_mbit=N, loss=SHARE with commas between.
  *
  * The processes live in a PID namespace of their own whose first one is the rig's, so nothing
  * outlives the rig however it ends. Exit status: FRONT's, 1 when something failed, 4 when the
@@ -29,6 +30,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "lab/control.h"
 #include "lab/lab.h"
 #include "lab/netns.h"
 #include "loop/signals.h"
@@ -39,15 +41,25 @@
 #define STEP_MS         5
 #define EXIT_REFUSED    4
 
+enum { OUT, IN, DIRECTIONS };
+static const struct {
+    const char *name;
+    unsigned from, to;
+} directions[] = {{"out", RIG_FRONT, RIG_BACK}, {"in", RIG_BACK, RIG_FRONT}};
+_Static_assert(ARRAY_SIZE(directions) == DIRECTIONS, "each has its ends");
+
 static const char *const kinds[] = {"tun", "packet", "veth"};
 _Static_assert(ARRAY_SIZE(kinds) == RIG_KIND_COUNT, "a name for each kind");
 
 struct rig {
     enum rig_kind kind;
-    unsigned listens; /* 0 = FRONT starts at once */
+    unsigned listens;                   /* 0 = FRONT starts at once */
+    struct lab_link faults[DIRECTIONS]; /* id 0 = none */
     const char *back, *front;
     struct rig_net net;
     struct switch_counters counters;
+    struct impair_report
+        *reports;    /* of the faults; shared with the switch, which writes them last */
     int stop_fds[2]; /* closing [1] ends the switch */
     pid_t switch_pid, back_pid;
     double switch_cpu_s;
@@ -59,32 +71,68 @@ static _Noreturn void fail(int status, const char *what, int error)
     exit(status);
 }
 
+struct rig_switch {
+    struct vswitch sw;
+    struct io stop;
+    const struct rig *rig;
+};
+
+static int command_all(struct rig_switch *s, enum lab_command_kind kind)
+{
+    struct lab_answer answer;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < DIRECTIONS; i++) {
+        struct lab_command c = {.kind = kind, .link = s->rig->faults[i]};
+        if (c.link.id == 0)
+            continue;
+        switch_command(&s->sw, &c, &answer);
+        s->rig->reports[i] = answer.report;
+        r = answer.result;
+    }
+    return r;
+}
+
 static void on_stop(struct loop *loop, struct io *io, uint32_t events)
 {
-    _exit(0);
+    struct rig_switch *s = container_of(io, struct rig_switch, stop);
+    _exit(command_all(s, LAB_CMD_LINK_REPORT) < 0 ? 1 : 0);
 }
 
 static _Noreturn void run_switch(struct rig *rig)
 {
-    struct vswitch sw;
-    struct io stop;
+    static struct rig_switch s;
+    s.rig = rig;
     close(rig->stop_fds[1]);
-    int r = switch_init(&sw, rig->net.ports, RIG_PORTS, rig->counters);
-    io_init(&stop, on_stop);
+    int r = switch_init(&s.sw, &(struct switch_config){.ports = rig->net.ports,
+                                                       .ports_n = RIG_PORTS,
+                                                       .counters = rig->counters,
+                                                       .control = -1,
+                                                       .log_fd = -1});
+    io_init(&s.stop, on_stop);
     if (r == 0)
-        r = io_add(&sw.loop, &stop, rig->stop_fds[0], EPOLLIN);
+        r = io_add(&s.sw.loop, &s.stop, rig->stop_fds[0], EPOLLIN);
     if (r == 0)
-        r = switch_run(&sw);
+        r = command_all(&s, LAB_CMD_LINK_ADD);
+    if (r == 0)
+        r = switch_run(&s.sw);
     fail(1, "switch", r);
+}
+
+static void *share(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        fail(1, "memory", -errno);
+    return p;
 }
 
 static void start_switch(struct rig *rig)
 {
-    size_t bytes = switch_counters_bytes(RIG_PORTS);
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED || pipe(rig->stop_fds) < 0)
+    void *counters = share(switch_counters_bytes(RIG_PORTS));
+    rig->counters = switch_counters_at(counters, RIG_PORTS);
+    rig->reports = share(DIRECTIONS * sizeof *rig->reports);
+    if (pipe(rig->stop_fds) < 0)
         fail(1, "switch", -errno);
-    rig->counters = switch_counters_at(memory, RIG_PORTS);
     rig->switch_pid = fork();
     if (rig->switch_pid == 0)
         run_switch(rig);
@@ -160,16 +208,39 @@ static void end_back(const struct rig *rig)
     }
 }
 
-static void write_link(struct json *j, const struct rig *rig, unsigned from, unsigned to)
+static void write_number(struct json *j, const char *key, uint64_t value)
 {
-    const struct link_counters *c = &rig->counters.links[from * RIG_PORTS + to];
+    json_key(j, key);
+    json_int(j, (int64_t)value);
+}
+
+static void write_report(struct json *j, const struct impair_report *r)
+{
+    json_key(j, "fault");
     json_object(j);
-    json_key(j, "packets");
-    json_int(j, (int64_t)c->packets);
-    json_key(j, "bytes");
-    json_int(j, (int64_t)c->bytes);
-    json_key(j, "drops_full");
-    json_int(j, (int64_t)c->drops_full);
+    write_number(j, "packets", r->packets);
+    write_number(j, "lost", r->lost);
+    write_number(j, "over_limit", r->over_limit);
+    write_number(j, "overflow", r->overflow);
+    write_number(j, "passed", r->passed);
+    write_number(j, "passed_bytes", r->passed_bytes);
+    write_number(j, "late_p50_ns", (uint64_t)r->late.p50);
+    write_number(j, "late_p99_ns", (uint64_t)r->late.p99);
+    write_number(j, "late_max_ns", (uint64_t)r->late.max);
+    json_end_object(j);
+}
+
+static void write_direction(struct json *j, const struct rig *rig, int direction)
+{
+    const struct link_counters *c =
+        &rig->counters.links[directions[direction].from * RIG_PORTS + directions[direction].to];
+    json_key(j, directions[direction].name);
+    json_object(j);
+    write_number(j, "packets", c->packets);
+    write_number(j, "bytes", c->bytes);
+    write_number(j, "drops_full", c->drops_full);
+    if (rig->faults[direction].id)
+        write_report(j, &rig->reports[direction]);
     json_end_object(j);
 }
 
@@ -184,10 +255,8 @@ static void write_result(const struct rig *rig)
     if (rig->kind != RIG_VETH) {
         json_key(&j, "switch_cpu_s");
         json_num(&j, rig->switch_cpu_s);
-        json_key(&j, "out");
-        write_link(&j, rig, RIG_FRONT, RIG_BACK);
-        json_key(&j, "in");
-        write_link(&j, rig, RIG_BACK, RIG_FRONT);
+        write_direction(&j, rig, OUT);
+        write_direction(&j, rig, IN);
     }
     json_end_object(&j);
     printf("\nrig %s\n", buf_str(&out));
@@ -213,15 +282,38 @@ static int run_inside(struct rig *rig)
     return status;
 }
 
+static bool parse_fault(struct rig *rig, int direction, char *text)
+{
+    struct lab_link *l = &rig->faults[direction];
+    *l = (struct lab_link){.id = (uint64_t)direction + 1, .seed = 1, .name = "bench"};
+    port_set_add(&l->from, directions[direction].from);
+    port_set_add(&l->to, directions[direction].to);
+    for (char *save, *w = strtok_r(text, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+        long us, mbit;
+        if (sscanf(w, "latency_us=%ld", &us) == 1)
+            l->spec.latency_ns = us * NS_PER_US;
+        else if (sscanf(w, "rate_mbit=%ld", &mbit) == 1)
+            l->spec.rate_bits_per_s = (uint64_t)mbit * 1000000;
+        else if (sscanf(w, "loss=%lf", &l->spec.loss.share) != 1)
+            return false;
+    }
+    return true;
+}
+
 static bool parse(struct rig *rig, int argc, char **argv)
 {
-    const struct option options[] = {{"listens", required_argument, NULL, 'l'}, {0}};
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (c != 'l')
-            return false;
-        rig->listens = (unsigned)atoi(optarg);
+    const struct option options[] = {{"listens", required_argument, NULL, 'l'},
+                                     {"out", required_argument, NULL, 'o'},
+                                     {"in", required_argument, NULL, 'i'},
+                                     {0}};
+    bool ok = true;
+    for (int c; ok && (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 'l')
+            rig->listens = (unsigned)atoi(optarg);
+        else
+            ok = c != '?' && parse_fault(rig, c == 'o' ? OUT : IN, optarg);
     }
-    if (argc - optind != 3)
+    if (!ok || argc - optind != 3)
         return false;
     while (rig->kind < RIG_KIND_COUNT && strcmp(argv[optind], kinds[rig->kind]) != 0)
         rig->kind++;
@@ -236,7 +328,8 @@ int main(int argc, char **argv)
     struct err err = {0};
     char text[ERR_MSG_BYTES + ERR_FILE_BYTES];
     if (!parse(&rig, argc, argv)) {
-        fprintf(stderr, "usage: switch_rig tun|packet|veth [--listens PORT] BACK FRONT\n");
+        fprintf(stderr, "usage: switch_rig [--listens PORT] [--out FAULT] [--in FAULT] "
+                        "tun|packet|veth BACK FRONT\n");
         return 2;
     }
     if (lab_become_root(&err) < 0) {
