@@ -57,7 +57,7 @@ static void wind_down(struct run *run)
     run_observe_stop(run);
     if (run->state < RUN_STOPPING)
         run_set_state(run, RUN_STOPPING);
-    if (!run->lab || lab_stop(run->lab) < 0)
+    if (!run->bed.lab || lab_stop(run->bed.lab) < 0)
         run_set_state(run, RUN_DONE);
 }
 
@@ -95,8 +95,8 @@ static void update_live(struct run *run)
     struct live_load loads[16];
     int services_n = 0, loads_n = 0;
     for (size_t i = 0; i < run->plan->services_n && services_n < 64; i++)
-        services[services_n++] = (struct live_service){
-            run->plan->services[i].name, run->services[i].state, run->services[i].good};
+        services[services_n++] = (struct live_service){run->plan->services[i].name,
+                                                       run->crew.v[i].state, run->crew.v[i].good};
     for (size_t i = 0; i < run->plan->loads_n && loads_n < 16; i++) {
         const struct run_load *l = &run->loads[i];
         struct load_counts c = {0};
@@ -130,8 +130,8 @@ static void update_live(struct run *run)
 static void on_tick(struct loop *loop, struct timer *timer)
 {
     struct run *run = container_of(timer, struct run, tick);
-    if (run->guard)
-        guard_beat(run->guard);
+    if (run->bed.guard)
+        guard_beat(run->bed.guard);
     run_loads_drain(run);
     if (loop->now_ns - run->slot_at_ns >= RUN_SLOT_NS)
         run_loads_slot(run);
@@ -167,10 +167,10 @@ static void greet(struct run *run)
     timer_init(&run->tick, on_tick);
     timer_start(&run->loop, &run->tick, run->loop.now_ns);
     run_event(run, run->start_ns, LIVE_PLAIN, "run", run->plan->name, "seed %llu, %s, %s",
-              (unsigned long long)run->seed, run->lab ? lab_tier(run->lab) : "no lab",
+              (unsigned long long)run->seed, run->bed.lab ? lab_tier(run->bed.lab) : "no lab",
               run->machine);
-    if (run->lab)
-        lab_start(run->lab);
+    if (run->bed.lab)
+        lab_start(run->bed.lab);
     else
         run_storm_start(run);
 }
@@ -208,9 +208,7 @@ static int run_plan(struct run *run, struct err *err)
     run->start_ns = clock_now_ns();
     run->phase = -1;
     run->loop.epoll_fd = -1;
-    run->services = xcalloc(run->plan->services_n + 1, sizeof *run->services);
-    for (size_t i = 0; i < run->plan->services_n; i++)
-        run->services[i].state = "waiting";
+    crew_init(&run->crew, run->plan);
     run->live = live_open(STDOUT_FILENO, run->start_ns, run->options.quiet);
     if (run->options.no_color)
         live_no_colour(run->live);
@@ -223,7 +221,7 @@ static int run_plan(struct run *run, struct err *err)
         status = conclude(run);
     }
     run_close(run);
-    return run->undo_failed ? EXIT_UNDO : status;
+    return run->undo_failed || run->bed.undo_failed ? EXIT_UNDO : status;
 }
 
 static int run_one(const struct run_options *options, const char *path)

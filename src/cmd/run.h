@@ -10,7 +10,9 @@
  * in main's thread; load workers have theirs.
  */
 #pragma once
+#include "cmd/bed.h"
 #include "cmd/cmd.h"
+#include "cmd/crew.h"
 #include "cmd/options.h"
 #include "cmd/plans.h"
 #include "fault/guard.h"
@@ -24,9 +26,8 @@
 #include "record/record.h"
 #include "report/live.h"
 
-#define RUN_LAST_LINES 8
-#define RUN_SLOTS      64 /* half-second slots for the steadiness of a load */
-#define RUN_SLOT_NS    (500 * NS_PER_MS)
+#define RUN_SLOTS   64 /* half-second slots for the steadiness of a load */
+#define RUN_SLOT_NS (500 * NS_PER_MS)
 
 enum run_state {
     RUN_PREPARING,
@@ -44,15 +45,6 @@ struct run_options {
     const char *out, *seed;
     bool quiet, no_color;
     struct option_list sets, reports, plans;
-};
-
-struct run_service {
-    const char *state; /* for the live view */
-    bool good;         /* ready */
-    bool faulted;      /* down because of a fault */
-    int starts;
-    char *last[RUN_LAST_LINES]; /* the newest output, for "never became ready" */
-    int last_n;
 };
 
 struct run_load {
@@ -85,7 +77,7 @@ struct run {
     struct plan *plan;                /* loaded.plan */
     const struct manifest *manifests; /* loaded.manifests */
     uint64_t seed;
-    char run_id[40], out_path[512], machine[256], run_dir[128];
+    char run_id[40], out_path[512], machine[256];
     enum run_state state;
     int64_t start_ns; /* monotonic: zero of the run's clock */
     struct loop loop;
@@ -93,13 +85,11 @@ struct run {
     struct timer tick, phase_timer, limit;
     struct record *record;
     struct live *live;
-    struct lab *lab;
-    struct io lab_io, guard_io;
-    struct guard *guard;
+    struct bed bed; /* not opened when the plan has no services */
     struct series_store *series;
     struct scraper *scraper;
     size_t series_recorded;
-    struct run_service *services;
+    struct crew crew;
     struct run_load *loads;
     int phase;              /* -1 before the storm */
     int64_t phase_start_ns; /* monotonic */
@@ -107,10 +97,9 @@ struct run {
     bool fault_active, fault_ending;
     int slot;
     int64_t slot_at_ns;
-    int interrupted; /* signal number */
-    int exit_status; /* forced by a failure; 0 = by the verdict */
-    bool undo_failed;
-    struct buf recovered; /* one line a change that an earlier run had left */
+    int interrupted;  /* signal number */
+    int exit_status;  /* forced by a failure; 0 = by the verdict */
+    bool undo_failed; /* of a fault in time; the bed knows of the rest */
     char failure[ERR_MSG_BYTES];
 };
 

@@ -41,9 +41,9 @@ int run_loads_open(struct run *run, struct err *err)
         struct load_config config = {.plan = l->plan,
                                      .seed = run->seed,
                                      .run_start_ns = run->start_ns,
-                                     .enter_ctx = run->lab};
+                                     .enter_ctx = run->bed.lab};
         /* a loopback address is outside: a service that somebody else started */
-        if (run->lab && plan_find_service(run->plan, l->plan->host))
+        if (run->bed.lab && plan_find_service(run->plan, l->plan->host))
             config.enter = lab_enter_client;
         int r = run_target_addr(run, l->plan->host, l->plan->port, &config.target);
         if (r < 0)

@@ -63,7 +63,7 @@ static void all_settled(struct run *run)
             return;
     run_observe_stop(run);
     run_set_state(run, RUN_STOPPING);
-    if (!run->lab || lab_stop(run->lab) < 0)
+    if (!run->bed.lab || lab_stop(run->bed.lab) < 0)
         run_set_state(run, RUN_DONE);
 }
 

@@ -58,7 +58,7 @@ static int open_record(struct run *run, struct err *err)
     struct record_meta meta = {.run_id = run->run_id,
                                .squall_version = SQUALL_VERSION,
                                .machine = run->machine,
-                               .tier = run->lab ? lab_tier(run->lab) : "loopback only",
+                               .tier = run->bed.lab ? lab_tier(run->bed.lab) : "loopback only",
                                .seed = run->seed,
                                .started_wall_ns =
                                    clock_wall_ns() - (clock_now_ns() - run->start_ns)};
@@ -88,7 +88,6 @@ int run_open(struct run *run, struct err *err)
 
 void run_close(struct run *run)
 {
-    buf_done(&run->recovered);
     run_settle_done(run);
     run_loads_close(run);
     run_observe_stop(run);
@@ -101,8 +100,6 @@ void run_close(struct run *run)
         signals_close(&run->loop, &run->signals);
         loop_done(&run->loop);
     }
-    for (size_t i = 0; i < run->plan->services_n; i++)
-        for (int k = 0; k < RUN_LAST_LINES; k++)
-            free(run->services[i].last[k]);
-    free(run->services);
+    crew_done(&run->crew);
+    bed_done(&run->bed);
 }

@@ -59,18 +59,18 @@ static void apply_fault(struct run *run)
     char stream[128], targets[FAULT_TEXT_BYTES];
     snprintf(stream, sizeof stream, "fault/%s", run->plan->phases[run->phase].name);
     int n = manifest_request(m, run->plan, run->seed, stream, &request, &why);
-    if (n == 0 || !run->lab)
-        fault_not_applied(run, run->lab ? buf_str(&why) : "the plan has no lab");
+    if (n == 0 || !run->bed.lab)
+        fault_not_applied(run, run->bed.lab ? buf_str(&why) : "the plan has no lab");
     buf_done(&why);
-    if (n == 0 || !run->lab)
+    if (n == 0 || !run->bed.lab)
         return;
     request.ttl_ns = plans_fault_duration(&run->loaded, (size_t)run->phase) + FAULT_TTL_REST;
     for (int i = 0; i < n; i++)
-        run->services[request.targets[i]].faulted = true;
+        run->crew.v[request.targets[i]].faulted = true;
     list_targets(&request, targets, sizeof targets);
     run_event(run, clock_now_ns(), LIVE_WARN, "fault", m->name, "%s on %s", m->title, targets);
     record_fault_state(run, run->phase, "applying", NULL, targets);
-    int r = guard_apply(run->guard, run->phase, &request);
+    int r = guard_apply(run->bed.guard, run->phase, &request);
     if (r < 0)
         fault_not_applied(run, strerror(-r));
     else
@@ -103,7 +103,8 @@ static void on_phase_time(struct loop *loop, struct timer *timer)
         run_event(run, loop->now_ns, LIVE_BAD, "phase", phase->name, "not steady within its limit");
     const struct fault *kind =
         phase->kind == PLAN_FAULT ? fault_find(run->manifests[run->phase].fault) : NULL;
-    if (run->fault_active && kind && !kind->one_shot && guard_undo(run->guard, run->phase) == 0) {
+    if (run->fault_active && kind && !kind->one_shot &&
+        guard_undo(run->bed.guard, run->phase) == 0) {
         run->fault_ending = true;
         run_event(run, loop->now_ns, LIVE_PLAIN, "fault", run->manifests[run->phase].name,
                   "ending");
@@ -234,7 +235,7 @@ void run_storm_start(struct run *run)
 static bool services_good(const struct run *run)
 {
     for (size_t i = 0; i < run->plan->services_n; i++)
-        if (!run->services[i].good)
+        if (!run->crew.v[i].good)
             return false;
     return true;
 }
@@ -262,6 +263,6 @@ void run_storm_end(struct run *run)
     timer_stop(&run->loop, &run->phase_timer);
     timer_stop(&run->loop, &run->limit);
     if (run->fault_active)
-        guard_undo_all(run->guard);
+        guard_undo_all(run->bed.guard);
     record_phase_end(run->record, run->phase, run_clock(run, clock_now_ns()));
 }
