@@ -258,6 +258,26 @@ TEST(uncut_segments_lose_single_packets)
     close_world();
 }
 
+/* What the kernel trusts unseen (NEEDS_CSUM) must not hide a flipped bit. */
+TEST(corrupted_packets_of_a_segment_are_noticed)
+{
+    open_world(-1);
+    struct lab_link o = order(1, 1, 2);
+    struct pkt k = {.p = room};
+    uint64_t bad = 0;
+    o.spec.corrupt.share = 0.05;
+    ASSERT_OK(chain_add(&world.sw.chain, &o));
+    for (uint32_t i = 0; i < 100; i++) {
+        tcp4(&k, 43440, 1448, i * 43440, switch_addr(1), switch_addr(2));
+        offer(1, &k);
+    }
+    for (size_t i = 0; i < world.seen_n; i++)
+        bad += !world.seen[i].good;
+    ASSERT(bad > 100);
+    ASSERT_EQ(bad, report_of(1).corrupted);
+    close_world();
+}
+
 TEST(uncut_segments_leave_at_the_rate)
 {
     const bool buckets[] = {false, true};
