@@ -102,6 +102,11 @@ static void forget(struct chain *c, struct impairment *im)
 static void release(struct chain *c, struct held *held, int64_t now_ns)
 {
     struct impairment *im = held->in;
+    if (!im) {
+        c->config.out(c->config.ctx, &held->parcel, now_ns);
+        hold_give(&c->hold, held);
+        return;
+    }
     struct run run = {.n = held->packets,
                       .came_ns = held->came_ns,
                       .asked_ns = held->asked_ns,
@@ -113,6 +118,12 @@ static void release(struct chain *c, struct held *held, int64_t now_ns)
     hold_give(&c->hold, held);
     if (im->ended && im->figures.held == 0)
         forget(c, im);
+}
+
+void chain_keep(struct chain *c, struct held *held, int64_t due_ns)
+{
+    held->in = NULL;
+    hold_put(&c->hold, held, due_ns);
 }
 
 int64_t chain_run_due(struct chain *c)

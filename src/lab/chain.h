@@ -59,4 +59,7 @@ void chain_enter(struct chain *c, struct parcel *p);
 /* Lets out what is due; then when the next is, INT64_MAX = nothing waits. */
 int64_t chain_run_due(struct chain *c);
 
+/* Something that meets no fault: out at due_ns. Taken from the hold by the caller. */
+void chain_keep(struct chain *c, struct held *held, int64_t due_ns);
+
 void parcel_note(struct parcel *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,5 +1,6 @@
 #include "lab/init.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -34,9 +35,14 @@ void init_hosts(struct buf *out, const struct plan *plan)
 {
     buf_add_str(out, "127.0.0.1\tlocalhost\n");
     for (size_t i = 0; i < plan->services_n; i++) {
+        unsigned char six[16];
+        char text[INET6_ADDRSTRLEN];
         uint32_t a = switch_addr((unsigned)i + 1);
         buf_printf(out, "%u.%u.%u.%u\t%s\n", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255,
                    plan->services[i].name);
+        switch_addr6((unsigned)i + 1, six);
+        if (plan->lab_ipv6 && inet_ntop(AF_INET6, six, text, sizeof text))
+            buf_printf(out, "%s\t%s\n", text, plan->services[i].name);
     }
 }
 
@@ -85,6 +91,7 @@ static _Noreturn void run_switch(struct init *in, int control)
 {
     static struct vswitch sw;
     static const char *names[SWITCH_PORTS_MAX] = {"outside"};
+    static struct names_entry entries[SWITCH_PORTS_MAX];
     int keep[SWITCH_PORTS_MAX + 2] = {control, in->config->log_fd};
     prctl(PR_SET_NAME, "squall-switch");
     signals_reset();
@@ -94,6 +101,11 @@ static _Noreturn void run_switch(struct init *in, int control)
         keep[i + 2] = in->ports[i].fd;
     for (unsigned i = 1; i < in->ports_n; i++)
         names[i] = in->config->plan->services[i - 1].name;
+    for (unsigned i = 1; i < in->ports_n; i++) {
+        entries[i - 1] = (struct names_entry){
+            .name = names[i], .ipv4 = switch_addr(i), .has_ipv6 = in->config->plan->lab_ipv6};
+        switch_addr6(i, entries[i - 1].ipv6);
+    }
     close_all_but(keep, in->ports_n + 2);
     const struct switch_config config = {.ports = in->ports,
                                          .ports_n = in->ports_n,
@@ -101,7 +113,9 @@ static _Noreturn void run_switch(struct init *in, int control)
                                          .control = control,
                                          .log_fd = in->config->log_fd,
                                          .epoch_ns = in->config->epoch_ns,
-                                         .names = names};
+                                         .names = names,
+                                         .hosts = entries,
+                                         .hosts_n = in->ports_n - 1};
     int r = switch_init(&sw, &config);
     if (r == 0)
         r = switch_run(&sw);
@@ -111,7 +125,9 @@ static _Noreturn void run_switch(struct init *in, int control)
 static int make_port(struct init *in, unsigned i, const struct port_place *place,
                      const struct port_ops *ops)
 {
-    in->ports[i] = (struct port){.ops = ops, .fd = -1, .index = i};
+    in->ports[i] =
+        (struct port){.ops = ops, .fd = -1, .index = i, .ipv6 = in->config->plan->lab_ipv6};
+    switch_addr6(i, in->ports[i].addr6);
     return netns_make(&in->ports[i], place, switch_addr(i), SWITCH_PREFIX);
 }
 

@@ -75,6 +75,18 @@ void nl_addr_add(struct nl_msg *m, int index, uint32_t addr, unsigned prefix)
     nl_put(m, IFA_ADDRESS, &wire, sizeof wire);
 }
 
+/* No duplicate address detection: nobody would answer it, and it takes a second. */
+void nl_addr6_add(struct nl_msg *m, int index, const unsigned char addr[16], unsigned prefix)
+{
+    struct ifaddrmsg body = {.ifa_family = AF_INET6,
+                             .ifa_prefixlen = (unsigned char)prefix,
+                             .ifa_flags = IFA_F_NODAD,
+                             .ifa_index = (unsigned)index};
+    nl_begin(m, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof body);
+    nl_put(m, IFA_LOCAL, addr, 16);
+    nl_put(m, IFA_ADDRESS, addr, 16);
+}
+
 static void put_end(struct nl_msg *m, const char *name, const unsigned char *mac, uint32_t mtu)
 {
     nl_put(m, IFLA_IFNAME, name, strlen(name) + 1);

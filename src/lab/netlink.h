@@ -39,6 +39,7 @@ void nl_nest_end(struct nl_msg *m, size_t nest);
 /* mtu, queue (packets waiting to be sent): 0 = as it is */
 void nl_link_up(struct nl_msg *m, int index, uint32_t mtu, uint32_t queue, bool noarp);
 void nl_addr_add(struct nl_msg *m, int index, uint32_t addr, unsigned prefix);
+void nl_addr6_add(struct nl_msg *m, int index, const unsigned char addr[16], unsigned prefix);
 void nl_veth_add(struct nl_msg *m, const struct nl_veth *v);
 
 int nl_open(void); /* CLOEXEC descriptor or -errno */

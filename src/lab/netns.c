@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -82,13 +83,27 @@ static int write_sysctl(const char *path, const char *value)
     return write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
 
+/* Before eth0 is made. Without IPv6 lo keeps ::1 for services that want it; with it there is
+ * nothing that chatters by itself. Kernels without IPv6 lack all of these. */
+static void configure_ipv6(bool on)
+{
+    static const char *const quiet[][2] = {{"accept_ra", "0"},
+                                           {"addr_gen_mode", "1"},
+                                           {"dad_transmits", "0"},
+                                           {"router_solicitations", "0"}};
+    char path[96];
+    write_sysctl("/proc/sys/net/ipv6/conf/default/disable_ipv6", on ? "0" : "1");
+    for (size_t i = 0; on && i < ARRAY_SIZE(quiet); i++) {
+        snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/default/%s", quiet[i][0]);
+        write_sysctl(path, quiet[i][1]);
+    }
+}
+
 /* In the new namespace. */
 static int configure(struct port *p, const struct port_place *place, uint32_t addr, unsigned prefix)
 {
     struct nl_msg m;
-    /* eth0 carries IPv4 only; lo keeps ::1 for services that want it. Kernels without IPv6 lack it
-     */
-    write_sysctl("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    configure_ipv6(p->ipv6);
     write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
     int r = p->ops->make(p, place);
@@ -105,6 +120,9 @@ static int configure(struct port *p, const struct port_place *place, uint32_t ad
     if ((r = nl_talk(nl, &m)) < 0)
         return r;
     nl_addr_add(&m, eth0, addr, prefix);
+    if ((r = nl_talk(nl, &m)) < 0 || !p->ipv6)
+        return r;
+    nl_addr6_add(&m, eth0, p->addr6, PORT_PREFIX6);
     return nl_talk(nl, &m);
 }
 

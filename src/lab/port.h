@@ -15,7 +15,8 @@
 #include "lab/netlink.h"
 #include "lab/pkt.h"
 
-#define PORT_MTU 1500
+#define PORT_MTU     1500
+#define PORT_PREFIX6 64
 #define PORT_QUEUE                                                                                 \
     4096 /* packets that wait while the switch is off the processor: 500, TUN's own                \
             choice, loses bursts on a busy machine */
@@ -26,6 +27,8 @@ struct port {
     int fd;
     unsigned index;                  /* 0 = the client namespace, then the services */
     unsigned char mac[NL_MAC_BYTES]; /* of eth0; AF_PACKET only */
+    bool ipv6;
+    unsigned char addr6[16]; /* of eth0, when ipv6 */
 };
 
 struct port_place {

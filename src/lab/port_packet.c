@@ -54,10 +54,12 @@ static int open_far_end(const char *name)
     if (fd < 0)
         return -errno;
     struct sockaddr_ll to = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = (int)index};
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)index};
     set_queue(fd, SO_RCVBUFFORCE, SO_RCVBUF);
     set_queue(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+    /* what is sent here would otherwise be read back */
     if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) < 0 ||
+        setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) < 0 ||
         bind(fd, (struct sockaddr *)&to, sizeof to) < 0) {
         r = -errno;
         close(fd);
@@ -122,8 +124,9 @@ static int packet_write(struct port *p, const struct pkt *k)
     unsigned char eth[ETH_HLEN];
     memcpy(eth, p->mac, NL_MAC_BYTES);
     mac_of(eth + NL_MAC_BYTES, 2, p->index);
-    eth[12] = ETH_P_IP >> 8;
-    eth[13] = ETH_P_IP & 255;
+    unsigned protocol = k->n && k->p[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP;
+    eth[12] = (unsigned char)(protocol >> 8);
+    eth[13] = (unsigned char)protocol;
     if (vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
         vnet.csum_start = (uint16_t)(vnet.csum_start + ETH_HLEN);
     if (vnet.hdr_len)

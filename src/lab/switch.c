@@ -76,7 +76,11 @@ static void log_packet(struct vswitch *sw, const struct parcel *p, int64_t now_n
 {
     char text[PARCEL_NOTE_BYTES + 128];
     const char *const *names = sw->config.names;
-    snprintf(text, sizeof text, "to %s%s%s%s", names ? names[p->link->to] : "?",
+    bool to_resolver = p->link->from == p->link->to;
+    snprintf(text, sizeof text, "to %s%s%s%s",
+             to_resolver ? "the resolver, or from it"
+             : names     ? names[p->link->to]
+                         : "?",
              p->note[0] ? ": " : "", p->note, end);
     pcapng_packet(&sw->log, p->link->from, now_ns + sw->log_epoch_ns, p->pkt.p, p->pkt.n, p->pkt.n,
                   text);
@@ -136,6 +140,7 @@ void switch_packet(struct vswitch *sw, unsigned from)
     if (to == SWITCH_TO_RESOLVER) {
         add(&sw->counters.ports[from].questions, 1);
         switch_question(sw, from);
+        switch_run_due(sw);
         return;
     }
     if (to < 0) {
@@ -249,6 +254,7 @@ int switch_init(struct vswitch *sw, const struct switch_config *config)
     if (r < 0)
         return r;
     timer_init(&sw->due, on_due);
+    names_init(&sw->names, config->hosts, config->hosts_n);
     sw->ports = xcalloc(sw->ports_n, sizeof *sw->ports);
     sw->scratch.pkt.p = xmalloc(PKT_MAX_BYTES);
     make_links(sw);

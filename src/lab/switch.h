@@ -23,6 +23,7 @@
  */
 #pragma once
 #include "lab/chain.h"
+#include "lab/names.h"
 #include "lab/pcapng.h"
 #include "lab/port.h"
 #include "loop/loop.h"
@@ -68,8 +69,10 @@ struct switch_config {
     struct port *ports;
     unsigned ports_n;
     struct switch_counters counters;
-    int control;               /* SOCK_SEQPACKET; -1 = none */
-    int log_fd;                /* packet log; -1 = none */
+    int control;                     /* SOCK_SEQPACKET; -1 = none */
+    int log_fd;                      /* packet log; -1 = none */
+    const struct names_entry *hosts; /* what the resolver knows */
+    size_t hosts_n;
     const char *const *names;  /* of the ports; may be NULL without a log and resolver */
     int64_t epoch_ns;          /* added to times in the log: from the clock of `now` to 1970 */
     int64_t (*now)(void *ctx); /* NULL = the monotonic clock */
@@ -87,6 +90,7 @@ struct vswitch {
     struct chain chain;
     struct timer due;
     struct io control;
+    struct names names;
     struct timer log_flush;
     int64_t log_epoch_ns;
     struct pcapng log;

@@ -11,6 +11,7 @@
 
 void switch_command(struct vswitch *sw, const struct lab_command *c, struct lab_answer *ret)
 {
+    uint64_t met = 0;
     *ret = (struct lab_answer){.serial = c->serial, .refused = -1};
     switch ((enum lab_command_kind)c->kind) {
     case LAB_CMD_LINK_ADD: ret->result = chain_add(&sw->chain, &c->link); break;
@@ -24,6 +25,13 @@ void switch_command(struct vswitch *sw, const struct lab_command *c, struct lab_
         ret->result = sw->logging ? pcapng_flush(&sw->log) : 0;
         ret->value = (int64_t)sw->log.lost;
         break;
+    case LAB_CMD_NAMES_ADD: ret->result = names_rule_add(&sw->names, &c->names); break;
+    case LAB_CMD_NAMES_REMOVE:
+        ret->result = names_rule_remove(&sw->names, c->names.id, &met);
+        break;
+    case LAB_CMD_NAMES_REPORT:
+        ret->result = names_rule_report(&sw->names, c->names.id, &met);
+        break;
     case LAB_CMD_START:
     case LAB_CMD_STOP:
     case LAB_CMD_KILL:
@@ -31,12 +39,10 @@ void switch_command(struct vswitch *sw, const struct lab_command *c, struct lab_
     case LAB_CMD_RELEASE:
     case LAB_CMD_QUERY:
     case LAB_CMD_RESET:
-    case LAB_CMD_NAMES_ADD:
-    case LAB_CMD_NAMES_REMOVE:
-    case LAB_CMD_NAMES_REPORT:
     case LAB_CMD_WORLD:
     case LAB_CMD_COUNT: ret->result = -EINVAL; break;
     }
+    ret->value = met ? (int64_t)met : ret->value;
     ret->t_ns = clock_now_ns();
 }
 

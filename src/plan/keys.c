@@ -33,6 +33,8 @@ const struct key keys[] = {
 
     {"", "lab", KEY_MAP, "the services under test, started and supervised by squall"},
     {"lab", "services", KEY_NAMED, "the services by name; others reach one by its name, as a host", .max = "200"},
+    {"lab", "ipv6", KEY_BOOL, "services have IPv6 addresses too, and their names lead to both", AT(plan, lab_ipv6), .def = "false"},
+    {"lab", "dns", KEY_BOOL, "names are asked of a name server in the lab instead of /etc/hosts; a plan whose storm has a DNSChaos has it on", AT(plan, lab_dns), .def = "false"},
     {"lab.services", "*", KEY_MAP, "one service: letters, digits and hyphens"},
     {SVC, "labels", KEY_PAIRS, "labels that faults select by", PAIRS(plan_service, labels)},
     {SVC, "run", KEY_WORDS, "the command: words as in a shell, with quotes and backslashes but without expansion, or a list; a program with a / in it is found from the plan's folder, others in the PATH of the lab", AT(plan_service, argv), .required = true, .hook = service_run},

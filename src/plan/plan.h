@@ -196,6 +196,7 @@ struct plan {
     uint64_t seed; /* 0 = draw one */
     struct plan_service *services;
     size_t services_n;
+    bool lab_ipv6, lab_dns;
     struct plan_load *loads;
     size_t loads_n;
     struct plan_phase *phases;
