@@ -33,7 +33,7 @@ struct init {
 
 void init_hosts(struct buf *out, const struct plan *plan)
 {
-    buf_add_str(out, "127.0.0.1\tlocalhost\n");
+    buf_add_str(out, MOUNTS_LOCALHOST);
     for (size_t i = 0; i < plan->services_n; i++) {
         unsigned char six[16];
         char text[INET6_ADDRSTRLEN];
@@ -256,7 +256,7 @@ static int set_up(struct init *in, struct err *err)
         (r = io_add(&in->sup.loop, &in->main_io, c->main_pidfd, EPOLLIN)) < 0)
         return err_set(err, r, "connections of the lab: %s", strerror(-r));
     init_hosts(&hosts, c->plan);
-    r = mounts_make(c->run_dir, buf_str(&hosts), err);
+    r = mounts_make(c->run_dir, &(struct mounts_names){.hosts = buf_str(&hosts)}, err);
     buf_done(&hosts);
     if (r < 0 || (r = make_ports(in, err)) < 0)
         return r;

@@ -118,9 +118,20 @@ void mounts_nsswitch(struct buf *out, struct str text)
 
 static const char *const etc_names[] = {"hosts", "resolv.conf", "nsswitch.conf"};
 
-static int fill_etc(const char *dir, const char *hosts_text)
+/* Time and tries are what a resolver has without being told: a slow answer has the effect that it
+ * would have elsewhere. */
+void mounts_resolv(struct buf *out, const char *resolver)
 {
-    struct buf old = {0}, nss = {0};
+    if (resolver)
+        buf_printf(out, "nameserver %s\noptions timeout:5 attempts:2\n", resolver);
+    else
+        buf_add_str(out, "# no name server: names of the lab are in /etc/hosts\n"
+                         "options timeout:1 attempts:1\n");
+}
+
+static int fill_etc(const char *dir, const struct mounts_names *names)
+{
+    struct buf old = {0}, nss = {0}, resolv = {0};
     struct stat st;
     char path[PATH_MAX], target[PATH_MAX];
     bool whole = true;
@@ -128,9 +139,8 @@ static int fill_etc(const char *dir, const char *hosts_text)
     if (buf_read_file(&old, "/etc/nsswitch.conf", ETC_FILE_BYTES) < 0)
         buf_clear(&old);
     mounts_nsswitch(&nss, (struct str){buf_str(&old), old.n});
-    const char *texts[] = {hosts_text,
-                           "# no name server: names of the lab are in /etc/hosts\n"
-                           "options timeout:1 attempts:1\n",
+    mounts_resolv(&resolv, names->resolver);
+    const char *texts[] = {names->resolver ? MOUNTS_LOCALHOST : names->hosts, buf_str(&resolv),
                            buf_str(&nss)};
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(etc_names) && r == 0; i++) {
@@ -148,6 +158,7 @@ static int fill_etc(const char *dir, const char *hosts_text)
     }
     buf_done(&old);
     buf_done(&nss);
+    buf_done(&resolv);
     return r;
 }
 
@@ -178,7 +189,7 @@ int mounts_private(void)
     return errno == EINVAL ? private_from_chroot() : -errno;
 }
 
-int mounts_make(const char *run_dir, const char *hosts_text, struct err *err)
+int mounts_make(const char *run_dir, const struct mounts_names *names, struct err *err)
 {
     char dir[PATH_MAX];
     int r;
@@ -198,8 +209,10 @@ int mounts_make(const char *run_dir, const char *hosts_text, struct err *err)
         return err_set(err, -ENAMETOOLONG, "the run folder's path is too long");
     if (mkdir(dir, 0755) < 0)
         return err_set(err, -errno, "mkdir '%s': %s", dir, strerror(errno));
-    if ((r = fill_etc(dir, hosts_text)) < 0)
-        return err_set(err, r, "putting the lab's names over /etc/hosts: %s", strerror(-r));
+    if ((r = fill_etc(dir, names)) < 0)
+        return err_set(err, r,
+                       "putting the lab's hosts, resolv.conf and nsswitch.conf into /etc: %s%s",
+                       strerror(-r), r == -ENOENT ? "; remedy: make the folder /etc" : "");
     return 0;
 }
 
