@@ -20,6 +20,10 @@ static const struct action actions[] = {
                          "lets the lab start the service again and waits until it is "
                          "ready",
                          1, undo_lab_hold},
+    [ACTION_LAB_LINK] = {"lab-link", "lets the packets of the lab's links pass as before", 1,
+                         undo_lab_link},
+    [ACTION_LAB_NAMES] = {"lab-names", "lets names in the lab be answered as before", 1,
+                          undo_lab_names},
 };
 _Static_assert(ARRAY_SIZE(actions) == ACTION_COUNT, "one row a kind");
 

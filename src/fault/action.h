@@ -19,6 +19,8 @@ enum action_kind {
     ACTION_SOFT_LIMIT, /* pid, start; value = old soft limit, value2 = resource */
     ACTION_CGROUP,     /* path: our group; home: where its members go; value: 1 or 2 */
     ACTION_LAB_HOLD,   /* value = service: released */
+    ACTION_LAB_LINK,   /* value = id of the impairment: removed */
+    ACTION_LAB_NAMES,  /* value = id of the rule: removed */
     ACTION_COUNT
 };
 
@@ -39,7 +41,8 @@ struct action {
 };
 const struct action *action_of(uint32_t kind); /* NULL = unknown */
 
-action_undo_fn undo_process, undo_dir, undo_stopped, undo_soft_limit, undo_cgroup, undo_lab_hold;
+action_undo_fn undo_process, undo_dir, undo_stopped, undo_soft_limit, undo_cgroup, undo_lab_hold,
+    undo_lab_link, undo_lab_names;
 
 /* Fills the entry of a folder that may be removed later: absolute, parent resolved, strictly below
  * the state folder or below a folder for temporary files and then named squall*. -EINVAL:

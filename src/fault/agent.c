@@ -101,6 +101,15 @@ static int undo_slots(struct agent *a, int number)
     return failed ? -EBUSY : 0;
 }
 
+/* What was in force is now known to have had an effect, or none. */
+static void tell_effect(struct agent *a, int number, const struct fault_result *result)
+{
+    if (result->result == -ENODATA)
+        tell(a, RELAY_NO_EFFECT, number, result, result->why);
+    else
+        tell(a, RELAY_ACTIVE, number, result, "measured to its end");
+}
+
 static void undo_active(struct agent *a, struct active *f, const char *why)
 {
     struct fault_result result = {0};
@@ -110,7 +119,9 @@ static void undo_active(struct agent *a, struct active *f, const char *why)
         return; /* all of it is being undone, or will be */
     int left = r == 0 ? undo_slots(a, f->number) : r;
     if (left == 0) {
-        tell(a, RELAY_ENDED, f->number, &result, why);
+        if (f->fault->measures_at_end)
+            tell_effect(a, f->number, &result);
+        tell(a, RELAY_ENDED, f->number, f->fault->measures_at_end ? NULL : &result, why);
         f->fault = NULL;
         return;
     }
@@ -161,7 +172,7 @@ static void apply(struct agent *a, const struct relay_command *c)
                                  .ttl_at_ns = ttl_ns > 0 ? clock_now_ns() + ttl_ns : 0,
                                  .request = c->request};
     }
-    tell(a, result.result == 0 ? RELAY_ACTIVE : RELAY_NO_EFFECT, c->fault, &result, NULL);
+    tell(a, result.result == 0 ? RELAY_ACTIVE : RELAY_NO_EFFECT, c->fault, &result, result.why);
 }
 
 static void undo_one(struct agent *a, int number)

@@ -30,5 +30,6 @@ const struct fault fault_container_kill = {
     .help = "Ends the service's process at once (SIGKILL); its restart policy brings it back.",
     .undo = "Nothing to undo: the service's own restart policy starts it again.",
     .one_shot = true,
+    .kills = true,
     .apply = apply,
 };

@@ -30,6 +30,20 @@ void ctx_active(struct fault_ctx *c, int slot)
     journal_active(c->journal, slot);
 }
 
+int ctx_own(const struct fault_ctx *c, uint32_t kind, int *slots, struct journal_entry *entries,
+            int cap)
+{
+    int n = 0;
+    for (int i = JOURNAL_MAIN_SLOTS; i < JOURNAL_SLOTS && n < cap; i++) {
+        struct journal_entry e;
+        if (journal_read(c->journal, i, &e) <= 0 || e.fault != c->fault || e.kind != kind)
+            continue;
+        entries[n] = e;
+        slots[n++] = i;
+    }
+    return n;
+}
+
 static int io_error(void)
 {
     return errno == ECONNRESET || errno == ENOTCONN || errno == EPIPE ? -EPIPE : -errno;

@@ -36,3 +36,6 @@ int ctx_lab(struct fault_ctx *c, struct lab_command *commands, size_t n, int64_t
 /* Writes an action of the current fault down before its effect; slot number or -errno. */
 int ctx_intent(struct fault_ctx *c, const struct journal_entry *entry);
 void ctx_active(struct fault_ctx *c, int slot);
+/* The current fault's slots of one kind, at most cap, in any order; their number. */
+int ctx_own(const struct fault_ctx *c, uint32_t kind, int *slots, struct journal_entry *entries,
+            int cap);

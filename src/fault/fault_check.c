@@ -59,8 +59,9 @@ static bool good_names(const struct fault_names *n)
 
 int fault_check_request(const struct fault_request *q)
 {
-    if (q->targets_n > FAULT_TARGETS || !ended(q->kind, sizeof q->kind) || q->grace_ns < 0 ||
-        q->ttl_ns < 0 || !good_network(&q->network) || !good_names(&q->names))
+    if (q->targets_n > FAULT_TARGETS || !ended(q->kind, sizeof q->kind) ||
+        !ended(q->name, sizeof q->name) || q->grace_ns < 0 || q->ttl_ns < 0 ||
+        !good_network(&q->network) || !good_names(&q->names))
         return -EINVAL;
     for (uint32_t i = 0; i < q->targets_n; i++)
         if (!ended(q->target_names[i], sizeof q->target_names[i]))

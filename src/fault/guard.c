@@ -34,6 +34,7 @@
 
 struct guard_fault {
     bool used, applied; /* applied: its effect (or lack of it) has been told */
+    bool measures_at_end;
     int number;
     uint32_t generation; /* of the agent it was given to */
 };
@@ -283,6 +284,7 @@ int guard_apply(struct guard *g, int fault, const struct fault_request *request)
     struct guard_fault *f = new_fault(g, fault);
     if (!f)
         return -ENOSPC;
+    f->measures_at_end = fault_find(request->kind)->measures_at_end;
     int r = command(g, RELAY_APPLY, f, request);
     if (r < 0)
         f->used = false;
@@ -332,6 +334,10 @@ static void on_restarted(struct guard *g, const struct relay_event *e)
         int number = f->number;
         bool applied = f->applied, left = has_slots(g, number);
         f->used = false;
+        if (applied && f->measures_at_end)
+            emit(g, GUARD_FAULT_NO_EFFECT, NULL, number,
+                 "what it did could not be measured to its end, because the agent died; run it "
+                 "again");
         if (!applied)
             emit(g, GUARD_FAULT_FAILED, NULL, number, "the agent died while applying it");
         if (left)

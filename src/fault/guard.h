@@ -22,7 +22,8 @@
 struct guard;
 
 enum guard_event_kind {
-    GUARD_FAULT_ACTIVE,      /* effect confirmed: `measured` beside `asked` */
+    GUARD_FAULT_ACTIVE,      /* effect confirmed: `measured` beside `asked`; a second time, or the
+                                next, when a fault that measures to its end is undone */
     GUARD_FAULT_NO_EFFECT,   /* applied, but the effect was not seen */
     GUARD_FAULT_FAILED,      /* could not be applied; text says why */
     GUARD_FAULT_ENDED,       /* undone and confirmed */

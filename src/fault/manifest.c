@@ -10,12 +10,30 @@
 
 #define LIST_DEPTH 3
 
-static const char *const chaos_kinds[] = {
-    "AWSChaos",  "AzureChaos",  "BlockChaos",   "DNSChaos",
-    "GCPChaos",  "HTTPChaos",   "IOChaos",      "IoChaos",
-    "JVMChaos",  "KernelChaos", "NetworkChaos", "PhysicalMachineChaos",
-    "PodChaos",  "Schedule",    "StatusCheck",  "StressChaos",
-    "TimeChaos", "Workflow",    "WorkflowNode",
+/* Every kind that Chaos Mesh has or had. */
+static const struct kind {
+    const char *name;
+    void (*read)(struct reader *r, struct ynode *spec); /* NULL: not in this version */
+} chaos_kinds[] = {
+    {"AWSChaos"},
+    {"AzureChaos"},
+    {"BlockChaos"},
+    {"DNSChaos", manifest_read_dns},
+    {"GCPChaos"},
+    {"HTTPChaos"},
+    {"IOChaos"},
+    {"IoChaos"},
+    {"JVMChaos"},
+    {"KernelChaos"},
+    {"NetworkChaos", manifest_read_network},
+    {"PhysicalMachineChaos"},
+    {"PodChaos", manifest_read_pod},
+    {"Schedule"},
+    {"StatusCheck"},
+    {"StressChaos"},
+    {"TimeChaos"},
+    {"Workflow"},
+    {"WorkflowNode"},
 };
 
 static const char *text_of(const struct ynode *map, const char *key)
@@ -30,12 +48,12 @@ static bool is_chaos_group(const char *api)
            str_prefix(str_of(api), STR("pingcap.com/"));
 }
 
-static bool is_chaos_kind(const char *kind)
+static const struct kind *find_kind(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(chaos_kinds); i++)
-        if (strcmp(kind, chaos_kinds[i]) == 0)
-            return true;
-    return false;
+        if (strcmp(name, chaos_kinds[i].name) == 0)
+            return &chaos_kinds[i];
+    return NULL;
 }
 
 struct found {
@@ -61,7 +79,7 @@ static void sort_object(struct reader *r, struct ynode *doc, int depth, struct f
             sort_object(r, item, depth + 1, f);
         return;
     }
-    if (!is_chaos_group(api) && !(is_chaos_kind(kind) && !*api)) {
+    if (!is_chaos_group(api) && !(find_kind(kind) && !*api)) {
         problems_add(&r->warnings, doc, "%s%.60s is no Chaos Mesh object; skipped",
                      *kind ? "an object of kind " : "this", kind);
         return;
@@ -133,45 +151,54 @@ static void read_api(struct reader *r, struct ynode *node)
                      "apiVersion '%.60s' is not known; chaos-mesh.org/v1alpha1 is", text);
 }
 
-/* True when the spec can be read as a PodChaos. */
-static bool check_kind(struct reader *r, const struct ynode *doc)
+static const char *nearest_kind(const char *name)
 {
-    const struct ynode *node = yaml_get(doc, "kind");
-    if (!node || yaml_is_null(node)) {
+    const char *names[ARRAY_SIZE(chaos_kinds)];
+    for (size_t i = 0; i < ARRAY_SIZE(chaos_kinds); i++)
+        names[i] = chaos_kinds[i].name;
+    return str_nearest(name, names, ARRAY_SIZE(names));
+}
+
+/* The kind whose spec can be read, or NULL and an error. */
+static const struct kind *check_kind(struct reader *r, const struct ynode *doc)
+{
+    const struct ynode *node = read_given(doc, "kind");
+    if (!node) {
         problems_add(&r->errors, doc, "kind is missing");
-        return false;
+        return NULL;
     }
     if (!read_kind(r, node, YAML_SCALAR, "kind"))
-        return false;
+        return NULL;
+    const struct kind *kind = find_kind(node->text);
     r->m->kind = node->text;
-    if (strcmp(node->text, "PodChaos") == 0)
-        return true;
-    if (is_chaos_kind(node->text)) {
+    if (kind && kind->read)
+        return kind;
+    const char *near = kind ? NULL : nearest_kind(node->text);
+    if (kind)
         problems_add(&r->errors, node, "kind %s is not supported by this version", node->text);
-        return false;
-    }
-    const char *near = str_nearest(node->text, chaos_kinds, ARRAY_SIZE(chaos_kinds));
-    problems_add(&r->errors, node, "unknown kind '%.60s'%s%s", node->text,
-                 near ? "; did you mean " : "", near ? near : "");
-    return false;
+    else
+        problems_add(&r->errors, node, "unknown kind '%.60s'%s%s", node->text,
+                     near ? "; did you mean " : "", near ? near : "");
+    return NULL;
 }
 
 static void read_object(struct reader *r, struct ynode *doc)
 {
     static const struct field fields[] = {
         {"apiVersion", read_api}, {"metadata", read_metadata}, {"kind"}, {"spec"}, {"status"}};
-    if (!check_kind(r, doc))
+    const struct kind *kind = check_kind(r, doc);
+    if (!kind)
         return;
     read_fields(r, doc, "the object", fields, ARRAY_SIZE(fields));
     if (!yaml_get(doc, "apiVersion"))
         problems_add(&r->warnings, doc, "apiVersion is missing; taken as chaos-mesh.org/v1alpha1");
     if (!r->m->name || !*r->m->name)
         problems_add(&r->errors, doc, "metadata.name is missing");
-    struct ynode *spec = yaml_get(doc, "spec");
-    if (!spec || yaml_is_null(spec))
-        problems_add(&r->errors, doc, "spec is missing");
+    struct ynode *spec = read_given(doc, "spec");
+    if (spec)
+        kind->read(r, spec);
     else
-        manifest_read_spec(r, spec);
+        problems_add(&r->errors, doc, "spec is missing");
 }
 
 static void read_documents(struct reader *r, const char *file, struct str text)

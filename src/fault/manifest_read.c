@@ -112,3 +112,32 @@ struct plan_strs read_texts(struct reader *r, const struct ynode *node, const ch
     }
     return list;
 }
+
+struct ynode *read_given(const struct ynode *map, const char *key)
+{
+    struct ynode *node = yaml_get(map, key);
+    return node && !yaml_is_null(node) ? node : NULL;
+}
+
+const char *words_listed(struct arena *a, const char *const *words, size_t n)
+{
+    const char *list = words[0];
+    for (size_t i = 1; i < n; i++)
+        list = arena_printf(a, "%s%s%s", list, i + 1 < n ? ", " : " or ", words[i]);
+    return list;
+}
+
+const char *read_word(struct reader *r, const struct ynode *node, const char *what,
+                      const char *const *words, size_t n)
+{
+    const char *text = read_text(r, node, what);
+    for (size_t i = 0; text && i < n; i++)
+        if (strcmp(text, words[i]) == 0)
+            return words[i];
+    if (!text)
+        return NULL;
+    const char *near = str_nearest(text, words, n);
+    problems_add(&r->errors, node, "unknown %s '%.60s': %s%s", what, text,
+                 near ? "did you mean " : "", near ? near : words_listed(r->a, words, n));
+    return NULL;
+}

@@ -6,7 +6,7 @@
 static void read_namespaces(struct reader *r, struct ynode *node)
 {
     struct plan_strs list = read_texts(r, node, "selector.namespaces");
-    r->m->source.selector.namespaces = list;
+    r->choice->selector.namespaces = list;
     /* a lab is one namespace: `default`, and what the manifest itself lives in, need no word */
     yaml_for_each (item, node) {
         if (item->kind == YAML_SCALAR && *item->text && strcmp(item->text, "default") != 0 &&
@@ -19,7 +19,7 @@ static void read_namespaces(struct reader *r, struct ynode *node)
 
 static void read_labels(struct reader *r, struct ynode *node)
 {
-    struct manifest_selector *s = &r->m->source.selector;
+    struct manifest_selector *s = &r->choice->selector;
     if (!read_kind(r, node, YAML_MAP, "selector.labelSelectors"))
         return;
     s->labels = arena_array(r->a, node->count + 1, sizeof *s->labels);
@@ -58,7 +58,7 @@ static bool read_operator(struct reader *r, const struct ynode *node, enum manif
 static void read_expression(struct reader *r, struct ynode *node)
 {
     static const struct field fields[] = {{"key"}, {"operator"}, {"values"}};
-    struct manifest_selector *s = &r->m->source.selector;
+    struct manifest_selector *s = &r->choice->selector;
     struct manifest_expression e = {0};
     read_fields(r, node, "an expression", fields, ARRAY_SIZE(fields));
     const struct ynode *key = yaml_get(node, "key"), *op = yaml_get(node, "operator"),
@@ -85,15 +85,15 @@ static void read_expressions(struct reader *r, struct ynode *node)
 {
     if (!read_kind(r, node, YAML_SEQ, "selector.expressionSelectors"))
         return;
-    r->m->source.selector.expressions =
-        arena_array(r->a, node->count + 1, sizeof *r->m->source.selector.expressions);
+    r->choice->selector.expressions =
+        arena_array(r->a, node->count + 1, sizeof *r->choice->selector.expressions);
     yaml_for_each (item, node)
         read_expression(r, item);
 }
 
 static void read_field_name(struct reader *r, struct ynode *node)
 {
-    r->m->source.selector.name = read_text(r, node, "metadata.name");
+    r->choice->selector.name = read_text(r, node, "metadata.name");
 }
 
 static void read_field_phase(struct reader *r, struct ynode *node)
@@ -116,11 +116,11 @@ static void read_field_selectors(struct reader *r, struct ynode *node)
 
 static void read_pods(struct reader *r, struct ynode *node)
 {
-    struct plan_strs *pods = &r->m->source.selector.pods;
+    struct plan_strs *pods = &r->choice->selector.pods;
     size_t all = 0;
     if (!read_kind(r, node, YAML_MAP, "selector.pods"))
         return;
-    r->m->source.selector.has_pods = true;
+    r->choice->selector.has_pods = true;
     yaml_for_each (ns, node)
         all += ns->count;
     pods->v = arena_array(r->a, all + 1, sizeof *pods->v);
@@ -166,7 +166,7 @@ static void refuse_machines(struct reader *r, struct ynode *node)
     problems_add(&r->errors, node, "physical machines cannot be selected: a lab has services");
 }
 
-void manifest_read_selector(struct reader *r, struct ynode *node)
+void read_selector(struct reader *r, struct ynode *node)
 {
     static const struct field fields[] = {
         {"namespaces", read_namespaces},
@@ -180,9 +180,8 @@ void manifest_read_selector(struct reader *r, struct ynode *node)
         {"podPhaseSelectors", read_phases},
         {"physicalMachines", refuse_machines},
     };
-    r->selector = node;
-    read_fields(r, node, "spec.selector", fields, ARRAY_SIZE(fields));
-    if (!r->m->source.selector.has_pods)
+    read_fields(r, node, arena_printf(r->a, "%s.selector", r->where), fields, ARRAY_SIZE(fields));
+    if (!r->choice->selector.has_pods)
         return;
     yaml_for_each (child, node) {
         if (strcmp(child->key->text, "pods") != 0 && strcmp(child->key->text, "namespaces") != 0 &&

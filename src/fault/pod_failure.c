@@ -16,20 +16,6 @@
 /* the lab bounds the wait by the service's ready limit; this bounds a lab that hangs */
 #define READY_WITHIN_NS (120 * NS_PER_S)
 
-/* Slots of this fault's holds, in any order. */
-static int own_holds(const struct fault_ctx *c, int slots[FAULT_TARGETS],
-                     struct journal_entry holds[FAULT_TARGETS])
-{
-    int n = 0;
-    for (int i = JOURNAL_MAIN_SLOTS; i < JOURNAL_SLOTS && n < FAULT_TARGETS; i++) {
-        if (journal_read(c->journal, i, &holds[n]) <= 0 || holds[n].fault != c->fault ||
-            holds[n].kind != ACTION_LAB_HOLD)
-            continue;
-        slots[n++] = i;
-    }
-    return n;
-}
-
 static int write_down(struct fault_ctx *c, const struct fault_request *request)
 {
     for (uint32_t i = 0; i < request->targets_n; i++) {
@@ -58,7 +44,7 @@ static int apply(struct fault_ctx *c, const struct fault_request *request, struc
     r = pod_command(c, &at_once, LAB_CMD_HOLD, &outcome);
     if (r < 0 && r != -ETIMEDOUT)
         return r;
-    int n = own_holds(c, slots, holds);
+    int n = ctx_own(c, ACTION_LAB_HOLD, slots, holds, FAULT_TARGETS);
     for (int i = 0; i < n; i++)
         ctx_active(c, slots[i]);
     return pod_measure(request, &outcome, ret);
@@ -87,7 +73,7 @@ static int undo(struct fault_ctx *c, const struct fault_request *request, struct
     struct lab_command commands[FAULT_TARGETS];
     char names[FAULT_TEXT_BYTES - 64];
     int slots[FAULT_TARGETS], failed = 0;
-    int n = own_holds(c, slots, holds);
+    int n = ctx_own(c, ACTION_LAB_HOLD, slots, holds, FAULT_TARGETS);
     pod_names(request, names, sizeof names);
     snprintf(ret->asked, sizeof ret->asked, "started and ready again: %s", names);
     for (int i = 0; i < n; i++)
@@ -114,6 +100,7 @@ const struct fault fault_pod_failure = {
     .help = "Stops the service and keeps it down, its port refusing connections, until the fault "
             "ends.",
     .undo = "The lab starts the service again; confirmed when it is ready.",
+    .kills = true,
     .apply = apply,
     .undo_fn = undo,
 };

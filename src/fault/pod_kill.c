@@ -33,5 +33,6 @@ const struct fault fault_pod_kill = {
             "it back.",
     .undo = "Nothing to undo: the service's own restart policy starts it again.",
     .one_shot = true,
+    .kills = true,
     .apply = apply,
 };

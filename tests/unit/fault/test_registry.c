@@ -12,6 +12,12 @@
 static const char *const samples[] = {
     "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: m}\n"
     "spec: {action: container-kill, mode: all, containerNames: [app], selector: {}}\n",
+    "apiVersion: chaos-mesh.org/v1alpha1\nkind: DNSChaos\nmetadata: {name: m}\n"
+    "spec: {action: error, mode: all, selector: {}}\n",
+    "apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nmetadata: {name: m}\n"
+    "spec: {action: partition, mode: all, selector: {}}\n",
+    "apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nmetadata: {name: m}\n"
+    "spec: {action: reset, mode: all, selector: {}}\n",
     "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: m}\n"
     "spec: {action: pod-failure, mode: all, duration: 8s, selector: {}}\n",
     "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: m}\n"
@@ -31,6 +37,7 @@ TEST(every_fault_is_complete)
         ASSERT(strlen(f->help) > 20 && strlen(f->undo) > 20);
         ASSERT(f->apply);
         ASSERT(f->one_shot != (f->undo_fn != NULL));
+        ASSERT(!f->measures_at_end || f->undo_fn);
         snprintf(heading, sizeof heading, "\n## %s\n", f->name);
         ASSERT_CONTAINS(buf_str(&docs), heading);
     }
@@ -46,7 +53,7 @@ TEST(every_fault_has_a_manifest_that_asks_for_it)
         struct plan_errors errors;
         arena_init(&a);
         ASSERT_OK(manifest_parse(&a, "sample", samples[i], &m, &errors));
-        ASSERT_STREQ(m.action, fault_at(i)->name);
+        ASSERT_STREQ(m.fault, fault_at(i)->name);
         plan_errors_done(&m.warnings);
         plan_errors_done(&errors);
         arena_done(&a);
