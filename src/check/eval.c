@@ -224,12 +224,21 @@ static bool hit_nobody(const struct check_eval *e, const struct record_fault *fa
 
 static const char *fault_remedy(const struct check_eval *e, const struct record_fault *f)
 {
-    return hit_nobody(e, f) ? "compare its selector with the labels of the services"
-           : strcmp(f->state, "undo-failed") == 0 ? "run `squall undo`"
-                                                  : "see `squall doctor`";
+    if (strcmp(f->state, "no-effect") == 0 && f->text[0])
+        return ""; /* the fault itself knows what to do */
+    return hit_nobody(e, f) ? "; compare its selector with the labels of the services"
+           : strcmp(f->state, "undo-failed") == 0 ? "; run `squall undo`"
+                                                  : "; see `squall doctor`";
 }
 
-/* Was the fault of a phase really there, and is it gone? NULL = yes. */
+/* It had an effect, but not the one that was asked for. */
+static bool not_exact(const struct record_fault *f)
+{
+    return str_prefix(str_of(f->text), STR("not exact"));
+}
+
+/* Was the fault of a phase really there, and is it gone? NULL = yes. What an earlier row says
+ * stands: a fault whose effect is measured to its end may be active, without effect, and ended. */
 static const char *fault_problem(struct check_eval *e, int phase)
 {
     bool active = false;
@@ -239,14 +248,18 @@ static const char *fault_problem(struct check_eval *e, int phase)
             continue;
         if (strcmp(f->state, "active") == 0)
             active = true;
-        const char *why = strcmp(f->state, "no-effect") == 0     ? "had no measured effect"
+        const char *why = strcmp(f->state, "no-effect") == 0
+                              ? not_exact(f) ? "was" : "had no measured effect"
                           : strcmp(f->state, "failed") == 0      ? "could not be applied"
                           : strcmp(f->state, "undo-failed") == 0 ? "was not undone"
                                                                  : NULL;
         if (why)
-            return arena_printf(e->a, "fault '%s' in phase '%s' %s%s%s; %s", f->name,
-                                e->phases[phase].name, why, f->text[0] ? ": " : "", f->text,
-                                fault_remedy(e, f));
+            return arena_printf(e->a, "fault '%s' in phase '%s' %s%s%s%s", f->name,
+                                e->phases[phase].name, why,
+                                !f->text[0]    ? ""
+                                : not_exact(f) ? " "
+                                               : ": ",
+                                f->text, fault_remedy(e, f));
     }
     if (active)
         return NULL;

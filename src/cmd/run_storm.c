@@ -65,7 +65,7 @@ static void apply_fault(struct run *run)
     if (n == 0 || !run->bed.lab)
         return;
     request.ttl_ns = plans_fault_duration(&run->loaded, (size_t)run->phase) + FAULT_TTL_REST;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n && fault_find(m->fault)->kills; i++)
         run->crew.v[request.targets[i]].faulted = true;
     list_targets(&request, targets, sizeof targets);
     run_event(run, clock_now_ns(), LIVE_WARN, "fault", m->name, "%s on %s", m->title, targets);
@@ -132,13 +132,13 @@ static void on_fault_event(struct run *run, const struct guard_event *e)
     const char *why = e->text ? e->text : "";
     switch (e->kind) {
     case GUARD_FAULT_ACTIVE:
-        run_event(run, e->t_ns, LIVE_WARN, "fault", name, "in effect: asked %s; measured %s", asked,
-                  measured);
+        run_event(run, e->t_ns, LIVE_WARN, "fault", name, "%s: asked %s; measured %s",
+                  why[0] ? why : "in effect", asked, measured);
         record_fault_state(run, e->fault, "active", e, NULL);
         break;
     case GUARD_FAULT_NO_EFFECT:
-        run_event(run, e->t_ns, LIVE_BAD, "fault", name, "no effect seen: asked %s; measured %s",
-                  asked, measured);
+        run_event(run, e->t_ns, LIVE_BAD, "fault", name, "%s: asked %s; measured %s",
+                  why[0] ? why : "no effect seen", asked, measured[0] ? measured : "nothing");
         record_fault_state(run, e->fault, "no-effect", e, NULL);
         break;
     case GUARD_FAULT_FAILED:

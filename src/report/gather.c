@@ -211,7 +211,11 @@ static struct gather_fault *fault_of(struct gather_run *run, int *ids, const str
 static void add_fault(struct gather_fault *g, const struct record_fault *f)
 {
     bool over = strcmp(f->state, "ended") == 0 || strcmp(f->state, "undo-failed") == 0;
-    g->state = f->state;
+    /* that it ended does not make up for the effect that it had not */
+    bool hides =
+        over && g->state && strcmp(g->state, "no-effect") == 0 && strcmp(f->state, "ended") == 0;
+    if (!hides)
+        g->state = f->state;
     g->one_shot = g->one_shot || f->one_shot;
     if (f->targets[0])
         g->targets = f->targets;
@@ -221,7 +225,7 @@ static void add_fault(struct gather_fault *g, const struct record_fault *f)
         g->measured = f->measured;
     if (f->measured[0] && over)
         g->undone = f->measured;
-    if (f->text[0])
+    if (f->text[0] && !hides)
         g->text = f->text;
     if (over)
         g->end_ns = f->t_ns;
