@@ -21,6 +21,10 @@ enum {
 #define LINKTYPE_RAW     101
 #define BLOCK_HEAD       8 /* type, length */
 
+/* Written in pieces of this size: one write of the whole buffer takes milliseconds, which packets
+ * would wait for. */
+#define PIECE_BYTES (1u << 16)
+
 /* Fixed parts, options' heads and ends, padding: more than any block has beside its data. */
 #define BLOCK_ROOM      128
 #define PACKET_ROOM_MAX (BLOCK_ROOM + PCAPNG_SNAPLEN_MAX + PCAPNG_COMMENT_BYTES)
@@ -176,7 +180,7 @@ int pcapng_packet(struct pcapng *w, unsigned interface, int64_t t_ns, const unsi
 {
     assert(interface < w->interfaces_n && original_n >= n);
     w->packets++;
-    if (!w->error && PCAPNG_BUFFER_BYTES - w->n < PACKET_ROOM_MAX)
+    if (PCAPNG_BUFFER_BYTES - w->n < PACKET_ROOM_MAX) /* so many interfaces */
         pcapng_flush(w);
     if (w->error) {
         w->lost++;
@@ -195,7 +199,7 @@ int pcapng_packet(struct pcapng *w, unsigned interface, int64_t t_ns, const unsi
         put_option(w, OPTION_END, NULL, 0);
     }
     block_end(w, at);
-    return 0;
+    return w->n < PIECE_BYTES ? 0 : pcapng_flush(w);
 }
 
 int pcapng_done(struct pcapng *w)

@@ -7,8 +7,8 @@
  * blocks. The same calls make the same bytes.
  *
  * Lifecycle: pcapng_init takes the caller's open file at its end and one buffer; pcapng_done
- * flushes and frees, the file stays the caller's. No allocation in between. Blocks go out when the
- * buffer is full or at pcapng_flush, by blocking writes.
+ * flushes and frees, the file stays the caller's. No allocation in between. Blocks go out by
+ * blocking writes: at pcapng_flush, and when some 64 KiB are together.
  *
  * Errors: 0 or -errno. The first failed write (disk full) ends the log: the file is cut back to the
  * last whole block, so that it can be read, and every packet that is not in it, before or after,

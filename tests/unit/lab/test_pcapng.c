@@ -175,7 +175,7 @@ static void fill(rlim_t limit)
 
 TEST(a_file_that_may_not_grow_ends_with_a_whole_block)
 {
-    /* in the headers, at a border of blocks, in the first buffer, in the second */
+    /* in the headers, at a border of blocks, in the first piece written, in a later one */
     for (rlim_t limit = 0; limit < 250; limit++)
         fill(limit);
     fill(100001);
