@@ -20,7 +20,7 @@ Prints each round, then medians [lowest-highest], and appends to bench/results.m
 and other guests of the host burned meanwhile, in cores) is printed beside each figure: when at least three rounds
 were quiet (QUIET_CORES at most), only those count.
 
-Exit status 0: every figure is as wanted; 1: one is not; 5: one is not, but it had no three quiet rounds.
+Exit status 0: every figure is as wanted; 1: one is not; 5: one is not, or is a ratio, and had no three quiet rounds.
 """
 import argparse
 import json
@@ -112,6 +112,10 @@ def foreign_ticks():
     return ticks
 
 
+def congestion_control():
+    return open("/proc/sys/net/ipv4/tcp_congestion_control").read().strip()
+
+
 def quiet_rounds(rounds):
     """(those that count, whether they were quiet)"""
     quiet = [r for r in rounds if max(figure["foreign"] for figure in r.values()) <= QUIET_CORES]
@@ -136,17 +140,18 @@ class Bench:
                 label, form(got[label]), got[label]["foreign"]) for label in labels)), flush=True)
         return quiet_rounds(rounds)
 
-    def judge(self, holds, quiet):
-        if holds:
+    def judge(self, holds, quiet, beside=False):
+        """A figure that holds in spite of other programs holds; a ratio they may have pushed either way."""
+        if holds and (quiet or not beside):
             return "yes"
         self.missed = True
         self.missed_quietly |= quiet
-        return "NO" if quiet else "no, busy machine"
+        return "NO" if quiet else "unknown, busy machine" if beside else "no, busy machine"
 
     def row(self, what, rounds, quiet, switch, veth, ratio, wanted, holds):
         cells = [time.strftime("%Y-%m-%d"), what,
                  "%d x %d s%s" % (len(rounds), self.rig.seconds, " quiet" if quiet else ", busy machine"),
-                 switch, veth, ratio, wanted, holds, machine_kind()]
+                 switch, veth, ratio, wanted, holds, "%s, TCP %s" % (machine_kind(), congestion_control())]
         self.rows.append("| %s |" % " | ".join(cells))
         print("%s: switch %s, veth %s, ratio %s, wanted %s: %s" % (what, switch, veth, ratio, wanted, holds),
               flush=True)
@@ -162,7 +167,7 @@ class Bench:
             default = kind == self.kinds[0]
             self.row("%s %s, %s" % (name, kind, unit), rounds, quiet, own, veth, spread(ratios, "%.2f"),
                      ">= %.2f" % wanted if default else "-",
-                     self.judge(statistics.median(ratios) >= wanted, quiet) if default else "-")
+                     self.judge(statistics.median(ratios) >= wanted, quiet, beside=True) if default else "-")
 
     def tcp(self):
         self.beside_veth("tcp", "Gbit/s", "%.1f", lambda kind: self.rig.iperf(kind, []), 0.85)
@@ -188,7 +193,9 @@ class Bench:
         def form(figure):
             text = "%.0f / %.0f / %.0f us" % (figure["p50_us"], figure["p99_us"], figure["max_us"])
             own = figure.get("in", {}).get("fault")
-            return text + (" (switch %.0f / %.0f)" % (own["late_p50_ns"] / 1e3, own["late_p99_ns"] / 1e3) if own else "")
+            if own:
+                text += " (switch %.0f / %.0f)" % (own["late_p50_ns"] / 1e3, own["late_p99_ns"] / 1e3)
+            return text
 
         rounds, quiet = self.take("delay", cases, form)
         for label in ("0 ms", "5 ms", "500 ms"):
