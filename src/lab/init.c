@@ -27,7 +27,7 @@ struct init {
     struct port *ports;
     unsigned ports_n;
     struct box *boxes;
-    int client_netns;
+    int *netns_fds; /* one a port of the switch */
     pid_t switch_pid;
 };
 
@@ -160,9 +160,8 @@ static int make_ports(struct init *in, struct err *err)
                            strerror(-tun_error), strerror(-fd));
         if (fd < 0)
             return err_set(err, fd, "link %u of the lab by %s: %s", i, ops->name, strerror(-fd));
-        if (i == 0)
-            in->client_netns = fd;
-        else
+        in->netns_fds[i] = fd;
+        if (i > 0)
             in->boxes[i - 1].netns_fd = fd;
     }
     close(place.home_netns_fd);
@@ -247,16 +246,20 @@ static int set_up(struct init *in, struct err *err)
     in->ports_n = (unsigned)c->plan->services_n + 1;
     in->ports = xcalloc(in->ports_n, sizeof *in->ports);
     in->boxes = xcalloc(in->ports_n, sizeof *in->boxes);
+    in->netns_fds = xcalloc(in->ports_n, sizeof *in->netns_fds);
     int r = sup_init(&in->sup, c->plan, c->run_dir, c->path, err);
     if (r < 0)
         return r;
     in->sup.on_gone = on_main_gone;
+    in->sup.netns_fds = in->netns_fds;
     io_init(&in->main_io, on_main_pidfd);
     if ((r = sup_connect(&in->sup, c->event_fd, c->conn_fds)) < 0 ||
         (r = io_add(&in->sup.loop, &in->main_io, c->main_pidfd, EPOLLIN)) < 0)
         return err_set(err, r, "connections of the lab: %s", strerror(-r));
     init_hosts(&hosts, c->plan);
-    r = mounts_make(c->run_dir, &(struct mounts_names){.hosts = buf_str(&hosts)}, err);
+    const struct mounts_names names = {.hosts = buf_str(&hosts),
+                                       .resolver = c->plan->lab_dns ? SWITCH_RESOLVER_TEXT : NULL};
+    r = mounts_make(c->run_dir, &names, err);
     buf_done(&hosts);
     if (r < 0 || (r = make_ports(in, err)) < 0)
         return r;
@@ -281,7 +284,7 @@ static int send_up(struct init *in)
     struct iovec v = {bytes, wire_encode(bytes, &e, WIRE_UP)};
     struct msghdr m = {
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    memcpy(CMSG_DATA(&control.head), &in->client_netns, sizeof in->client_netns);
+    memcpy(CMSG_DATA(&control.head), &in->netns_fds[0], sizeof in->netns_fds[0]);
     return sendmsg(in->config->event_fd, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 

@@ -28,6 +28,7 @@
 
 #define UP_LIMIT_MS   15000
 #define WORLD_WAIT_MS 1000
+#define LOG_FLUSH_MS  1000
 #define WAIT_STEP_MS  100
 #define EVENTS_A_CALL 1024
 #define SOCKET_BYTES  (4 << 20)
@@ -380,10 +381,26 @@ int lab_stop(struct lab *lab)
     return command(lab, LAB_CMD_STOP);
 }
 
+/* The switch is about to be killed; its last packets are to be in the log. */
+static void flush_log(struct lab *lab)
+{
+    struct lab_command c = {.kind = LAB_CMD_LOG_FLUSH, .serial = ++lab->serial};
+    struct pollfd p = {.fd = lab->control_fd, .events = POLLIN};
+    struct lab_answer a;
+    discard_answers(lab);
+    if (send(lab->control_fd, &c, sizeof c, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return;
+    while (poll(&p, 1, LOG_FLUSH_MS) > 0 && recv(lab->control_fd, &a, sizeof a, MSG_DONTWAIT) > 0)
+        if (a.serial == c.serial)
+            return;
+}
+
 void lab_close(struct lab *lab)
 {
     if (!lab)
         return;
+    if (lab->init_pid > 0 && lab->config.log_fd > 0 && lab->control_fd >= 0)
+        flush_log(lab);
     if (lab->init_pid > 0) {
         /* the wait ends when the kernel has ended every process of the namespace */
         pidfd_signal(lab->init_pidfd, SIGKILL);

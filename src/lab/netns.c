@@ -83,6 +83,16 @@ static int write_sysctl(const char *path, const char *value)
     return write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
 
+/* The kernel takes only groups that the user namespace knows: rootless that is one. */
+static void allow_ping(void)
+{
+    char own[32];
+    if (write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647") == 0)
+        return;
+    snprintf(own, sizeof own, "%u %u", getegid(), getegid());
+    write_sysctl("/proc/sys/net/ipv4/ping_group_range", own);
+}
+
 /* Before eth0 is made. Without IPv6 lo keeps ::1 for services that want it; with it there is
  * nothing that chatters by itself. Kernels without IPv6 lack all of these. */
 static void configure_ipv6(bool on)
@@ -105,7 +115,7 @@ static int configure(struct port *p, const struct port_place *place, uint32_t ad
     struct nl_msg m;
     configure_ipv6(p->ipv6);
     write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-    write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+    allow_ping();
     int r = p->ops->make(p, place);
     if (r < 0)
         return r;

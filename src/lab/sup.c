@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "lab/reset.h"
 #include "lab/switch.h"
 #include "lab/world.h"
 
@@ -139,6 +140,20 @@ static void on_switch(struct loop *loop, struct io *io, uint32_t events)
     }
 }
 
+static int reset(struct sup *sup, int conn, const struct lab_command *c)
+{
+    if (!sup->netns_fds)
+        return -ENOTCONN;
+    int n = reset_connections(sup->netns_fds, (unsigned)sup->n + 1, &c->link);
+    sup_answer(sup, conn,
+               &(struct lab_answer){.serial = c->serial,
+                                    .result = n < 0 ? n : 0,
+                                    .refused = -1,
+                                    .value = n < 0 ? 0 : n,
+                                    .t_ns = clock_now_ns()});
+    return 1;
+}
+
 static int run_command(struct sup *sup, int conn, const struct lab_command *c)
 {
     switch ((enum lab_command_kind)c->kind) {
@@ -165,7 +180,7 @@ static int run_command(struct sup *sup, int conn, const struct lab_command *c)
     case LAB_CMD_NAMES_REMOVE:
     case LAB_CMD_NAMES_REPORT:
     case LAB_CMD_LOG_FLUSH: return to_switch(sup, conn, c);
-    case LAB_CMD_RESET: return -EOPNOTSUPP;
+    case LAB_CMD_RESET: return reset(sup, conn, c);
     case LAB_CMD_WORLD: return send_world(sup, conn, c);
     case LAB_CMD_COUNT: break;
     }

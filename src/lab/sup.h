@@ -38,6 +38,7 @@ struct sup {
     struct outbox events;
     struct deferred step;
     bool started, stopping, told_ready, told_stopped;
+    const int *netns_fds;             /* one a port of the switch; for RESET */
     void (*on_gone)(struct sup *sup); /* main closed its connection */
 };
 

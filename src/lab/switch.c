@@ -48,20 +48,20 @@ void switch_addr6(unsigned port, unsigned char ret[16])
     memcpy(ret + sizeof net6, tail, sizeof tail);
 }
 
-int switch_lookup(const struct vswitch *sw, uint32_t addr)
+int switch_port_of(unsigned ports_n, uint32_t addr)
 {
     if (addr == SWITCH_NET + CLIENT_HOST)
         return 0;
-    if (addr < SWITCH_NET + SERVICE_HOST || addr - SWITCH_NET - SERVICE_HOST >= sw->ports_n - 1)
+    if (addr < SWITCH_NET + SERVICE_HOST || addr - SWITCH_NET - SERVICE_HOST >= ports_n - 1)
         return -ENOENT;
     return (int)(addr - SWITCH_NET - SERVICE_HOST + 1);
 }
 
-int switch_lookup6(const struct vswitch *sw, const unsigned char addr[16])
+int switch_port_of6(unsigned ports_n, const unsigned char addr[16])
 {
     if (memcmp(addr, net6, sizeof net6) != 0 || addr[12] || addr[13])
         return -ENOENT;
-    return switch_lookup(sw, SWITCH_NET + pkt_load16(addr + 14));
+    return switch_port_of(ports_n, SWITCH_NET + pkt_load16(addr + 14));
 }
 
 struct link *switch_link(struct vswitch *sw, unsigned from, unsigned to)
@@ -127,9 +127,9 @@ static int destination(const struct vswitch *sw, const struct pkt *k)
     uint32_t dst;
     unsigned char dst6[16];
     if (pkt_ipv4_dst(k, &dst))
-        return dst == SWITCH_RESOLVER ? SWITCH_TO_RESOLVER : switch_lookup(sw, dst);
+        return dst == SWITCH_RESOLVER ? SWITCH_TO_RESOLVER : switch_port_of(sw->ports_n, dst);
     if (pkt_ipv6_dst(k, dst6))
-        return switch_lookup6(sw, dst6);
+        return switch_port_of6(sw->ports_n, dst6);
     return -EBADMSG;
 }
 

@@ -28,12 +28,13 @@
 #include "lab/port.h"
 #include "loop/loop.h"
 
-#define SWITCH_NET         0x0ad50000u /* 10.213.0.0/16 */
-#define SWITCH_PREFIX      16
-#define SWITCH_RESOLVER    (SWITCH_NET + 1)
-#define SWITCH_PORTS_MAX   IMPAIR_PORTS
-#define SWITCH_TO_RESOLVER SWITCH_PORTS_MAX
-#define SWITCH_BATCH       64 /* packets a port and turn */
+#define SWITCH_NET           0x0ad50000u /* 10.213.0.0/16 */
+#define SWITCH_PREFIX        16
+#define SWITCH_RESOLVER      (SWITCH_NET + 1)
+#define SWITCH_RESOLVER_TEXT "10.213.0.1"
+#define SWITCH_PORTS_MAX     IMPAIR_PORTS
+#define SWITCH_TO_RESOLVER   SWITCH_PORTS_MAX
+#define SWITCH_BATCH         64 /* packets a port and turn */
 
 struct link_counters {
     uint64_t packets, bytes; /* forwarded */
@@ -106,8 +107,9 @@ int switch_run(struct vswitch *sw);
 
 uint32_t switch_addr(unsigned port); /* host order */
 void switch_addr6(unsigned port, unsigned char ret[16]);
-int switch_lookup(const struct vswitch *sw, uint32_t addr); /* port or -ENOENT */
-int switch_lookup6(const struct vswitch *sw, const unsigned char addr[16]);
+/* Port of an address among ports_n, or -ENOENT. */
+int switch_port_of(unsigned ports_n, uint32_t addr);
+int switch_port_of6(unsigned ports_n, const unsigned char addr[16]);
 struct link *switch_link(struct vswitch *sw, unsigned from, unsigned to);
 /* One packet as read from a port, in sw->scratch.pkt: looked up, forwarded, impaired or dropped. */
 void switch_packet(struct vswitch *sw, unsigned from);

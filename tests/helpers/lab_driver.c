@@ -5,7 +5,9 @@
  * usage: lab_driver RUN_DIR SPEC. SPEC has one word and its value a line; `service NAME` begins a
  * service. Commands: start, stop, hold NAME, release NAME, kill NAME SIGNAL GRACE_MS, query NAME,
  * talk NAME PORT BYTES (from outside: connects, sends BYTES and a newline, prints what comes),
- * visit (the same from a thread that lives outside), traffic FROM TO ("-" = outside), quit.
+ * visit (the same from a thread that lives outside), traffic FROM TO ("-" = outside), link ID FROM
+ * TO KEY=VALUE..., linked ID, unlink ID, reset 0 FROM TO [port=N], names ID WHO ACTION PATTERN
+ * [DELAY_MS], unnames ID, quit. `ipv6 on`, `dns on`, `pcap PATH` in SPEC are of the whole lab.
  * Standard input's end closes the lab.
  */
 #include <errno.h>
@@ -135,6 +137,21 @@ static void begin_service(const char *name)
         .within_ns = 10 * NS_PER_S, .every_ns = 100 * NS_PER_MS, .timeout_ns = NS_PER_S};
 }
 
+static char pcap_path[4096];
+
+static int set_lab(const char *key, const char *value)
+{
+    if (strcmp(key, "ipv6") == 0)
+        plan.lab_ipv6 = true;
+    else if (strcmp(key, "dns") == 0)
+        plan.lab_dns = true;
+    else if (strcmp(key, "pcap") == 0)
+        snprintf(pcap_path, sizeof pcap_path, "%s", value);
+    else
+        return -EINVAL;
+    return 0;
+}
+
 static int set(const char *key, char *value)
 {
     struct plan_service *s = &services[plan.services_n ? plan.services_n - 1 : 0];
@@ -170,7 +187,7 @@ static int set(const char *key, char *value)
     else if (strcmp(key, "file") == 0)
         add_file(s, value);
     else
-        return -EINVAL;
+        return set_lab(key, value);
     return 0;
 }
 
@@ -208,13 +225,102 @@ static void send_command(enum lab_command_kind kind, const char *name, int signo
         printf("answer %u %d - 0 -1\n", serial, -errno);
 }
 
+static void on_answer(const struct lab_answer *a)
+{
+    const struct impair_report *r = &a->report;
+    printf("answer %u %d %u %d %d\n", a->serial, a->result, a->state, a->pid, a->refused);
+    printf("report %u value=%lld packets=%llu lost=%llu partitioned=%llu duplicated=%llu "
+           "corrupted=%llu reordered=%llu over_limit=%llu overflow=%llu passed=%llu held=%llu "
+           "added_p50=%lld added_p99=%lld late_p50=%lld late_p99=%lld\n",
+           a->serial, (long long)a->value, (unsigned long long)r->packets,
+           (unsigned long long)r->lost, (unsigned long long)r->partitioned,
+           (unsigned long long)r->duplicated, (unsigned long long)r->corrupted,
+           (unsigned long long)r->reordered, (unsigned long long)r->over_limit,
+           (unsigned long long)r->overflow, (unsigned long long)r->passed,
+           (unsigned long long)r->held, (long long)r->added.p50, (long long)r->added.p99,
+           (long long)r->late.p50, (long long)r->late.p99);
+}
+
 static void on_answers(void)
 {
     struct lab_answer a;
     ssize_t n;
     while ((n = recv(lab_agent_fd(lab), &a, sizeof a, MSG_DONTWAIT)) == sizeof a)
-        printf("answer %u %d %u %d %d\n", a.serial, a.result, a.state, a.pid, a.refused);
+        on_answer(&a);
     deaf = n == 0;
+}
+
+/* Names separated by commas; "-" = outside. */
+static void set_ports(struct port_set *set, const char *list)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", list);
+    for (char *save, *w = strtok_r(text, ",", &save); w; w = strtok_r(NULL, ",", &save))
+        port_set_add(set, (unsigned)(service_index(w) + 1));
+}
+
+static void set_spec(struct lab_link *l, const char *word)
+{
+    struct impair_spec *s = &l->spec;
+    struct impair_bandwidth *b = &s->bandwidth;
+    const char *eq = strchr(word, '=');
+    size_t n = eq ? (size_t)(eq - word) : strlen(word);
+    double v = eq ? atof(eq + 1) : 1;
+    const struct {
+        const char *name;
+        double *share;
+        int64_t *ns;
+        uint64_t *u;
+    } keys[] = {
+        {"loss", &s->loss.share, NULL, NULL},       {"duplicate", &s->duplicate.share, NULL, NULL},
+        {"corrupt", &s->corrupt.share, NULL, NULL}, {"reorder", &s->reorder.share, NULL, NULL},
+        {"latency_us", NULL, &s->latency_ns, NULL}, {"jitter_us", NULL, &s->jitter_ns, NULL},
+        {"rate", NULL, NULL, &s->rate_bits_per_s},  {"bandwidth", NULL, NULL, &b->rate_bytes_per_s},
+        {"limit", NULL, NULL, &b->limit_bytes},     {"buffer", NULL, NULL, &b->buffer_bytes}};
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (strlen(keys[i].name) != n || strncmp(keys[i].name, word, n) != 0)
+            continue;
+        if (keys[i].share)
+            *keys[i].share = v;
+        else if (keys[i].ns)
+            *keys[i].ns = (int64_t)(v * 1000);
+        else
+            *keys[i].u = (uint64_t)v;
+    }
+    s->partition |= strncmp(word, "partition", n) == 0;
+    if (strncmp(word, "port", n) == 0)
+        l->dst_port = (uint16_t)v;
+}
+
+static void send_link(enum lab_command_kind kind, const char **w, size_t n)
+{
+    struct lab_command c = {.kind = kind, .serial = ++serial};
+    c.link.id = (uint64_t)atoll(w[1]);
+    c.link.seed = 1;
+    snprintf(c.link.name, sizeof c.link.name, "%.60s", w[1]);
+    if (n > 3) {
+        set_ports(&c.link.from, w[2]);
+        set_ports(&c.link.to, w[3]);
+    }
+    for (size_t i = 4; i < n; i++)
+        set_spec(&c.link, w[i]);
+    if (send(lab_agent_fd(lab), &c, sizeof c, MSG_NOSIGNAL) < 0)
+        printf("answer %u %d - 0 -1\n", serial, -errno);
+}
+
+static void send_names(enum lab_command_kind kind, const char **w, size_t n)
+{
+    struct lab_command c = {.kind = kind, .serial = ++serial};
+    c.names.id = (uint64_t)atoll(w[1]);
+    if (n > 4) {
+        set_ports(&c.names.who, w[2]);
+        c.names.action = (uint32_t)atoi(w[3]);
+        c.names.patterns_n = 1;
+        snprintf(c.names.patterns[0], sizeof c.names.patterns[0], "%.60s", w[4]);
+        c.names.delay_ns = n > 5 ? ms(w[5]) : 0;
+    }
+    if (send(lab_agent_fd(lab), &c, sizeof c, MSG_NOSIGNAL) < 0)
+        printf("answer %u %d - 0 -1\n", serial, -errno);
 }
 
 static int talk_on(int fd, const struct addr *to, const char *text)
@@ -309,6 +415,18 @@ static void run_command(char *line)
         visit(name, w[2], w[3]);
     else if (strcmp(w[0], "traffic") == 0 && n == 3)
         traffic(service_index(name), service_index(w[2]));
+    else if (strcmp(w[0], "link") == 0 && n > 3)
+        send_link(LAB_CMD_LINK_ADD, w, n);
+    else if (strcmp(w[0], "unlink") == 0 && n == 2)
+        send_link(LAB_CMD_LINK_REMOVE, w, n);
+    else if (strcmp(w[0], "linked") == 0 && n == 2)
+        send_link(LAB_CMD_LINK_REPORT, w, n);
+    else if (strcmp(w[0], "reset") == 0 && n > 3)
+        send_link(LAB_CMD_RESET, w, n);
+    else if (strcmp(w[0], "names") == 0 && n > 4)
+        send_names(LAB_CMD_NAMES_ADD, w, n);
+    else if (strcmp(w[0], "unnames") == 0 && n == 2)
+        send_names(LAB_CMD_NAMES_REMOVE, w, n);
     else if (strcmp(w[0], "quit") == 0)
         done = true;
     else
@@ -360,6 +478,8 @@ int main(int argc, char **argv)
     arena_init(&plan.arena);
     if (argc != 3 || read_spec(argv[2]) < 0)
         return 2;
+    if (pcap_path[0])
+        config.log_fd = open(pcap_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     int64_t begin = clock_now_ns();
     if (lab_become_root(&err) < 0 || lab_open(&config, &lab, &err) < 0) {
         char text[ERR_MSG_BYTES + ERR_FILE_BYTES];

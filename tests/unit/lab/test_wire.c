@@ -117,14 +117,14 @@ TEST(switch_finds_the_port_of_an_address)
     struct fixture f;
     open_switch(&f);
     for (unsigned i = 0; i < 4; i++)
-        ASSERT_EQ(switch_lookup(&f.sw, switch_addr(i)), i);
+        ASSERT_EQ(switch_port_of(4, switch_addr(i)), i);
     ASSERT_EQ(switch_addr(0), 0x0ad50002);
     ASSERT_EQ(switch_addr(1), 0x0ad5000a);
-    ASSERT_EQ(switch_lookup(&f.sw, switch_addr(4)), -ENOENT);
-    ASSERT_EQ(switch_lookup(&f.sw, switch_addr(1) - 1), -ENOENT);
+    ASSERT_EQ(switch_port_of(4, switch_addr(4)), -ENOENT);
+    ASSERT_EQ(switch_port_of(4, switch_addr(1) - 1), -ENOENT);
     const uint32_t none[] = {0, UINT32_MAX, SWITCH_NET, SWITCH_NET - 1, 0x0ad60002, 0xe0000001};
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
-        ASSERT_EQ(switch_lookup(&f.sw, none[i]), -ENOENT);
+        ASSERT_EQ(switch_port_of(4, none[i]), -ENOENT);
     close_switch(&f);
 }
 
