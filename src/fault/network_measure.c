@@ -252,7 +252,7 @@ static void judge(struct measure *m)
     if (m->asked->spec.partition) {
         seen(m, r->partitioned == r->packets ? "none passed" : "some passed");
         if (r->partitioned < r->packets)
-            sentence(&m->inexact, "%llu packets passed a partition",
+            sentence(&m->inexact, "%llu of them passed a partition",
                      (unsigned long long)(r->packets - r->partitioned));
         return;
     }
