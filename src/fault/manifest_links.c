@@ -156,10 +156,6 @@ static void add_names(const struct port_set *set, const struct plan *plan, const
                       struct buf *out)
 {
     unsigned all = count(set), told = 0;
-    if (all == plan->services_n + 1) {
-        buf_printf(out, "everybody%s", suffix);
-        return;
-    }
     for (unsigned port = 0; port <= plan->services_n && told < NAMES; port++)
         if (port_set_has(set, port))
             buf_printf(out, "%s%s%s", told++ ? ", " : "",
@@ -168,10 +164,19 @@ static void add_names(const struct port_set *set, const struct plan *plan, const
         buf_printf(out, " and %u more", all - told);
 }
 
+static bool is_everybody_else(const struct sides *s, const struct plan *plan)
+{
+    struct port_set all = s->other;
+    add(&all, &s->source);
+    return count(&all) == plan->services_n + 1;
+}
+
 static void add_other(const struct sides *s, const struct plan *plan, struct buf *out)
 {
     char suffix[8];
-    if (count(&s->other))
+    if (is_everybody_else(s, plan))
+        buf_add_str(out, "everybody");
+    else
         add_names(&s->other, plan, "", out);
     for (size_t i = 0; i < s->ports_n; i++) {
         struct port_set rest = without(&s->ports[i], &s->other);

@@ -31,7 +31,7 @@ static void use(const struct manifest *m)
     static struct fault_request request;
     int n = manifest_request(m, &plan, 1, "fault/fuzz", &request, &out);
     assert(n >= 0 && n <= (int)ARRAY_SIZE(services) && (n > 0) == (out.n == 0));
-    assert(fault_find(request.kind));
+    assert(fault_check_request(&request) == 0 && fault_find(request.kind));
     manifest_explain(m, &plan, &out);
     buf_done(&out);
 }
