@@ -210,6 +210,43 @@ TEST(a_timeout_is_a_sample_at_its_limit)
 
 /* --- what spoils a window --------------------------------------------------------------------- */
 
+/* In force, then found to have had no effect when it is undone, then ended. */
+TEST(an_end_does_not_hide_that_there_was_no_effect)
+{
+    static const struct {
+        const char *text, *reason;
+    } rows[] = {
+        {"no packet met it; give it load",
+         "fault 'redis' in phase 'fault' had no measured effect: no packet met it; give it load"},
+        {"not exact: packets left late",
+         "fault 'redis' in phase 'fault' was not exact: packets left late"},
+        {"", "fault 'redis' in phase 'fault' had no measured effect; see `squall doctor`"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct stage st;
+        stage_init(&st);
+        stage_check(
+            &st, "latency",
+            (struct plan_check){.load = "ready", .when = PLAN_DURING, .phase = "fault", P99_100MS});
+        stage_open(&st);
+        stage_fault(&st, 1, "NetworkChaos delay", "active", 10000);
+        struct record_fault f = {.fault = 1,
+                                 .phase = 1,
+                                 .name = "redis",
+                                 .kind = "NetworkChaos delay",
+                                 .state = "no-effect",
+                                 .text = rows[i].text,
+                                 .t_ns = SCENE_MS(15000)};
+        ASSERT_OK(record_fault(st.s.r, &f));
+        stage_fault(&st, 1, "NetworkChaos delay", "ended", 15000);
+        stage_feed(&st, 1, 0, 30000, 50, 10, FATE_ACCEPTED);
+        const struct check_result *r = stage_judge(&st);
+        ASSERT_VERDICT(r, VERDICT_INCONCLUSIVE);
+        ASSERT_STREQ(r->reason, rows[i].reason);
+        stage_done(&st);
+    }
+}
+
 TEST(a_fault_without_effect_spoils_what_it_touches)
 {
     static const char *const states[] = {"no-effect", "failed", "undo-failed", NULL};
