@@ -132,13 +132,14 @@ static void on_fault_event(struct run *run, const struct guard_event *e)
     const char *why = e->text ? e->text : "";
     switch (e->kind) {
     case GUARD_FAULT_ACTIVE:
-        run_event(run, e->t_ns, LIVE_WARN, "fault", name, "%s: asked %s; measured %s",
-                  why[0] ? why : "in effect", asked, measured);
+        run_event(run, e->t_ns, why[0] ? LIVE_PLAIN : LIVE_WARN, "fault", name,
+                  "%s: asked %s; measured %s", why[0] ? why : "in effect", asked, measured);
         record_fault_state(run, e->fault, "active", e, NULL);
         break;
     case GUARD_FAULT_NO_EFFECT:
-        run_event(run, e->t_ns, LIVE_BAD, "fault", name, "%s: asked %s; measured %s",
-                  why[0] ? why : "no effect seen", asked, measured[0] ? measured : "nothing");
+        run_event(run, e->t_ns, LIVE_BAD, "fault", name,
+                  "no effect seen: asked %s; measured %s%s%s", asked,
+                  measured[0] ? measured : "nothing", why[0] ? "; " : "", why);
         record_fault_state(run, e->fault, "no-effect", e, NULL);
         break;
     case GUARD_FAULT_FAILED:
@@ -147,7 +148,7 @@ static void on_fault_event(struct run *run, const struct guard_event *e)
         fault_over(run, e->fault);
         break;
     case GUARD_FAULT_ENDED:
-        run_event(run, e->t_ns, LIVE_GOOD, "fault", name, "undone: %s",
+        run_event(run, e->t_ns, LIVE_GOOD, "fault", name, "%s%s", measured[0] ? "undone: " : "",
                   measured[0] ? measured : why);
         record_fault_state(run, e->fault, "ended", e, NULL);
         fault_over(run, e->fault);

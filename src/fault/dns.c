@@ -63,9 +63,11 @@ static void tell(const struct lab_answer *answer, struct fault_result *ret)
         snprintf(ret->why, sizeof ret->why,
                  "the lab could not say what it did; run it again, and see the events of the run");
     else if (met == 0)
-        snprintf(ret->why, sizeof ret->why,
-                 "nobody asked for such a name while it lasted; services that keep their "
-                 "connections or remember names do not ask again");
+        snprintf(
+            ret->why, sizeof ret->why,
+            "nobody asked for such a name while it lasted: a service that keeps its connections "
+            "or remembers names does not ask again, and a lab without `dns: true` has its "
+            "names in /etc/hosts");
 }
 
 static int undo(struct fault_ctx *c, const struct fault_request *q, struct fault_result *ret)
