@@ -31,6 +31,7 @@ static int load_manifest(struct plans_loaded *l, size_t i, struct plan_errors *e
     if (r < 0)
         return r;
     print_notes(m, l->plan, phase->manifest_file);
+    l->plan->lab_dns = l->plan->lab_dns || m->dns; /* else nobody asks */
     if (plans_fault_duration(l, i) >= 0)
         return 0;
     buf_printf(&errors->text,
