@@ -83,32 +83,50 @@ static void sentence(struct buf *to, const char *fmt, ...)
 
 /* --- shares ----------------------------------------------------------------------------------- */
 
-/* n packets of which `hit` met this fate; every `every`-th could. */
-static void judge_share(struct measure *m, const char *name, const char *past,
-                        const struct impair_share *asked, uint64_t n, uint64_t hit, uint32_t every)
+/* How often one fate is to be expected, and how far from that chance leads. */
+struct expected {
+    double share, sigma; /* of all n packets; of the number of those that meet it */
+    double independent;  /* so many independent draws n packets are worth */
+};
+
+/* `gap` - 1 packets in order before each one that may overtake (netem's counter): hits are renewals
+ * whose distance is on average gap - 1 + 1 / p, with the variance of the geometric part. */
+static struct expected expect(const struct impair_share *asked, double n, uint32_t gap)
 {
-    double p = asked->share, could = (double)n / (every ? every : 1);
-    double independent = could * (1 - asked->correlation) / (1 + asked->correlation);
-    if (p <= 0)
+    double p = asked->share, c = asked->correlation;
+    double distance = gap - 1 + 1 / p, spread = (1 - p) / (p * p);
+    double worth = (1 - c) / (1 + c); /* sigma is infinite when one draw holds for ever */
+    return (struct expected){.share = 1 / distance,
+                             .sigma = sqrt(n * spread / pow(distance, 3) / worth),
+                             .independent = n * worth};
+}
+
+/* n packets of which `hit` met this fate. */
+static void judge_share(struct measure *m, const char *name, const char *past,
+                        const struct impair_share *asked, uint64_t n, uint64_t hit, uint32_t gap)
+{
+    if (asked->share <= 0)
         return;
-    double share = could > 0 ? (double)hit / could : 0;
+    struct expected e = expect(asked, (double)n, gap);
+    double percent = e.share * 100, leading = (double)m->asked->pairs_n * (gap - 1);
     if (hit == 0) {
-        bool told = n > 0 && pow(1 - p, independent) < CHANCE_ABSENT;
+        double draws = e.independent - leading;
+        bool told = draws > 0 && pow(1 - asked->share, draws) < CHANCE_ABSENT;
         seen(m, "none %s", past);
         if (told)
-            sentence(&m->absent, "%s of %.4g %% did not show", name, p * 100);
+            sentence(&m->absent, "%s of %.4g %% did not show", name, percent);
         else
             sentence(&m->absent,
                      "too few packets to tell %s of %.4g %%: more load, or a longer phase", name,
-                     p * 100);
+                     percent);
         return;
     }
-    seen(m, "%s %.3g %% (asked %.4g %%)", past, share * 100, p * 100);
-    /* a deviation of less than one packet is none, whatever the approximation says */
-    double off = fabs(share - p) * could - 1;
-    double sigma = sqrt(p * (1 - p) / (independent > 1 ? independent : 1)) * could;
-    if (independent * p >= 10 && off > SIGMAS * sigma)
-        sentence(&m->inexact, "%s was %.3g %% where %.4g %% was asked", name, share * 100, p * 100);
+    double share = (double)hit / (double)n * 100;
+    seen(m, "%s %.3g %% (asked %.4g %%)", past, share, percent);
+    /* less than one packet off is nothing, nor is one cycle on each link that is not complete */
+    double off = fabs((double)hit - e.share * (double)n) - 1 - (gap > 1 ? m->asked->pairs_n : 0);
+    if (e.independent * e.share >= 10 && off > SIGMAS * e.sigma)
+        sentence(&m->inexact, "%s was %.3g %% where %.4g %% was asked", name, share, percent);
 }
 
 static void judge_shares(struct measure *m)
@@ -124,7 +142,8 @@ static void judge_shares(struct measure *m)
     judge_share(m, "duplication", "duplicated", &s->duplicate, rest, r->duplicated, 1);
     judge_share(m, "corruption", "corrupted", &s->corrupt, rest, r->corrupted, 1);
     if (s->latency_ns)
-        judge_share(m, "reordering", "sent ahead", &s->reorder, rest, r->reordered, s->reorder_gap);
+        judge_share(m, "reordering", "sent ahead", &s->reorder, rest, r->reordered,
+                    s->reorder_gap ? s->reorder_gap : 1);
 }
 
 /* --- delay ------------------------------------------------------------------------------------ */

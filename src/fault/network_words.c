@@ -65,7 +65,7 @@ static void add_delay(const struct impair_spec *s, struct buf *out)
         return;
     buf_printf(out, ", reorder %.4g %%", s->reorder.share * 100);
     if (s->reorder_gap > 1)
-        buf_printf(out, " of one packet in %u", s->reorder_gap);
+        buf_printf(out, " after %u in order", s->reorder_gap - 1);
     add_correlation(s->reorder.correlation, out);
 }
 

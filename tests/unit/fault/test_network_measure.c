@@ -172,16 +172,27 @@ TEST(packets_without_room_are_not_exact)
     assert_bad(&s, &r, "not exact: the switch had no room for 3 packets");
 }
 
-TEST(reordering_is_of_every_gapth)
+TEST(reordering_has_a_gap_before_each)
 {
     struct impair_spec s = {
         .latency_ns = 5 * NS_PER_MS, .reorder = {.share = 0.5}, .reorder_gap = 5};
     struct impair_report r = delayed(5 * NS_PER_MS, 6 * NS_PER_MS, 0);
-    r.reordered = 100;
-    ASSERT_CONTAINS(measure(&s, &r).measured, "sent ahead 50 % (asked 50 %)");
+    r.packets = r.passed = 60000;
+    r.reordered = 10000; /* four in order, and two draws for a hit */
+    ASSERT_CONTAINS(measure(&s, &r).measured, "sent ahead 16.7 % (asked 16.67 %)");
     ASSERT_OK(measure(&s, &r).result);
+    r.reordered = 10100; /* one deviation is 23.6 */
+    ASSERT_OK(measure(&s, &r).result);
+    r.reordered = 10110;
+    assert_bad(&s, &r, "not exact: reordering was 16.9 % where 16.67 % was asked");
     r.reordered = 0;
-    assert_bad(&s, &r, "reordering of 50 % did not show");
+    assert_bad(&s, &r, "reordering of 16.67 % did not show");
+    r.packets = r.passed = 10;
+    assert_bad(&s, &r, "too few packets to tell reordering");
+    s.reorder_gap = 0;
+    r.packets = r.passed = 1000;
+    r.reordered = 500;
+    ASSERT_OK(measure(&s, &r).result);
 }
 
 TEST(a_rate_may_not_be_passed)
@@ -256,7 +267,7 @@ TEST(asked_in_words)
                               .reorder = {0.05, 0.5},
                               .reorder_gap = 5,
                               .loss = {0.3, 0}},
-        "delay 500ms +-100ms (correlation 25 %), reorder 5 % of one packet in 5 (correlation "
+        "delay 500ms +-100ms (correlation 25 %), reorder 5 % after 4 in order (correlation "
         "50 %), loss 30 %");
     assert_words(&(struct impair_spec){.duplicate = {0.01, 0},
                                        .corrupt = {0.001, 0.1},
