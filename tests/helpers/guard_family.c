@@ -36,7 +36,7 @@
 #include "guard_faults.h"
 #include "guard_lab.h"
 
-enum { STOP, LIMIT, GROUP, HOLD, KINDS };
+enum { STOP, LIMIT, GROUP, HOLD, LINKS, NAMES, KINDS };
 
 struct run {
     struct guard *g;
@@ -119,17 +119,29 @@ static int make_dir(struct run *r)
     return 0;
 }
 
+static void ask_links(struct fault_network *n)
+{
+    n->links_n = n->pairs_n = 3;
+    n->spec.partition = true;
+    for (unsigned i = 0; i < n->links_n; i++) {
+        port_set_add(&n->links[i].from, i);
+        port_set_add(&n->links[i].to, i + 1);
+    }
+}
+
 static void flip(struct run *r, int number)
 {
-    static const char *const kinds[KINDS] = {"test-stop", "test-limit", "test-cgroup",
-                                             "pod-failure"};
+    static const char *const kinds[KINDS] = {"test-stop",   "test-limit", "test-cgroup",
+                                             "pod-failure", "network",    "dns"};
     int kind = number % KINDS;
-    struct fault_request q = {.targets_n = 1, .targets = {kind == HOLD ? 0 : r->victims[kind]}};
+    struct fault_request q = {.targets_n = 1, .targets = {kind >= HOLD ? 0 : r->victims[kind]}};
     snprintf(q.kind, sizeof q.kind, "%s", kinds[kind]);
     if (kind == GROUP)
         snprintf(q.target_names[0], sizeof q.target_names[0], "squall-%s", r->token);
     if (kind == GROUP && r->victims[GROUP] == 0)
         return;
+    if (kind == LINKS)
+        ask_links(&q.network);
     if (r->active[kind])
         guard_undo(r->g, number);
     else if (guard_apply(r->g, number, &q) == 0)
