@@ -24,6 +24,8 @@ static const struct action actions[] = {
                          undo_lab_link},
     [ACTION_LAB_NAMES] = {"lab-names", "lets names in the lab be answered as before", 1,
                           undo_lab_names},
+    [ACTION_LAB_MARK] = {"lab-mark", "kills every process that the lab has started and that lives",
+                         0, undo_mark},
 };
 _Static_assert(ARRAY_SIZE(actions) == ACTION_COUNT, "one row a kind");
 

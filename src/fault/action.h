@@ -6,7 +6,7 @@
  * there is nothing left to put back). `text` gets one line for people either way.
  *
  * Replays go by rank, then backwards in time: first whole processes (a lab's init takes everything
- * in its namespaces with it), then single changes, then folders.
+ * in its namespaces with it; what wears a lab's mark), then single changes, then folders.
  */
 #pragma once
 #include <stddef.h>
@@ -21,6 +21,7 @@ enum action_kind {
     ACTION_LAB_HOLD,   /* value = service: released */
     ACTION_LAB_LINK,   /* value = id of the impairment: removed */
     ACTION_LAB_NAMES,  /* value = id of the rule: removed */
+    ACTION_LAB_MARK,   /* value = mark of a lab without a PID namespace (lab/mark.h) */
     ACTION_COUNT
 };
 
@@ -42,7 +43,7 @@ struct action {
 const struct action *action_of(uint32_t kind); /* NULL = unknown */
 
 action_undo_fn undo_process, undo_dir, undo_stopped, undo_soft_limit, undo_cgroup, undo_lab_hold,
-    undo_lab_link, undo_lab_names;
+    undo_lab_link, undo_lab_names, undo_mark;
 
 /* Fills the entry of a folder that may be removed later: absolute, parent resolved, strictly below
  * the state folder or below a folder for temporary files and then named squall*. -EINVAL:

@@ -116,6 +116,12 @@ int guard_note_process(struct guard *g, pid_t pid)
     return r < 0 ? r : note(g, &e);
 }
 
+int guard_note_mark(struct guard *g, uint64_t mark)
+{
+    const struct journal_entry e = {.kind = ACTION_LAB_MARK, .fault = -1, .value = (int64_t)mark};
+    return note(g, &e);
+}
+
 static void emit(struct guard *g, enum guard_event_kind kind, const struct relay_event *e,
                  int fault, const char *text)
 {

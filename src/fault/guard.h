@@ -53,8 +53,9 @@ struct guard_config {
  * is noted: then there is no moment in which a killed main leaves something behind. */
 int guard_new(const struct guard_config *config, struct guard **ret, struct err *err);
 int guard_note_dir(struct guard *g,
-                   const char *path);               /* to be removed at the end, with all in it */
-int guard_note_process(struct guard *g, pid_t pid); /* to be killed at the end */
+                   const char *path);                /* to be removed at the end, with all in it */
+int guard_note_process(struct guard *g, pid_t pid);  /* to be killed at the end */
+int guard_note_mark(struct guard *g, uint64_t mark); /* so are all that wear it (lab/mark.h) */
 int guard_start(struct guard *g, int lab_agent_fd, struct err *err);
 int guard_fd(const struct guard *g);
 int guard_dispatch(struct guard *g);
