@@ -272,6 +272,9 @@ static void fixture_results(struct fixture *f)
 
 /* Leaves the process in the fixture's own folder, so that the run file's path is the same anywhere.
  */
+/* Rows that one test adds to the run file before it is closed; NULL = none. */
+static void (*fixture_more)(struct fixture *f);
+
 static inline void fixture_open(struct fixture *f, enum fixture_kind kind)
 {
     struct err err = {0};
@@ -292,6 +295,8 @@ static inline void fixture_open(struct fixture *f, enum fixture_kind kind)
     fixture_story(f);
     fixture_requests(f, 0, 40);
     fixture_requests(f, 1, 200);
+    if (fixture_more)
+        fixture_more(f);
     if (kind != FIXTURE_CUT) {
         fixture_settle(f);
         ASSERT_OK(record_finish(f->r, AT_MS(FIXTURE_ENDED_MS), "done"));

@@ -73,6 +73,41 @@ TEST(what_is_not_there_leaves_no_gap)
     fixture_close(&f);
 }
 
+/* In force, then measured to its end, then ended. */
+static void slow_fault(struct fixture *f)
+{
+    const struct record_fault rows[] = {
+        {.state = "active", .asked = "loss 30 %", .measured = "in force on 2 links"},
+        {.state = "no-effect", .measured = "0 packets met it", .text = "nobody talked"},
+        {.state = "ended", .text = "undone as asked"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct record_fault row = rows[i];
+        row.fault = 9;
+        row.phase = 1;
+        row.name = "redis-slow";
+        row.kind = "NetworkChaos loss";
+        row.t_ns = AT_MS(9000 + 100 * (int64_t)i);
+        ASSERT_OK(record_fault(f->r, &row));
+    }
+}
+
+TEST(an_end_does_not_hide_that_there_was_no_effect)
+{
+    struct fixture f;
+    size_t n;
+    fixture_more = slow_fault;
+    fixture_open(&f, FIXTURE_PASS);
+    fixture_more = NULL;
+    char *text = fixture_report(&f, "text", false, &n);
+    ASSERT_CONTAINS(text, "redis-slow on nothing, in effect for 0.2s  no-effect");
+    ASSERT_CONTAINS(text, "measured  0 packets met it\n");
+    ASSERT_CONTAINS(text, "why       nobody talked\n");
+    ASSERT(!strstr(text, "undone as asked"));
+    free(text);
+    fixture_close(&f);
+}
+
 TEST(a_report_is_the_same_twice)
 {
     struct fixture f;
