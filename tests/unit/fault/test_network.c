@@ -116,6 +116,11 @@ TEST(a_refused_link_fails_the_fault_and_leaves_nothing)
     ASSERT_CONTAINS(s->text, "the lab carries no more network faults at once");
     ASSERT_EQ(b.lab_state->added_n, 1);
     ASSERT_EQ(b.lab_state->links_n, 0);
+    /* what the lab never had is undone as well: nothing else is said of this fault */
+    q = network(GUARD_LINK_GOOD);
+    ASSERT_OK(guard_apply(b.g, 4, &q));
+    await_event(&b, GUARD_FAULT_ACTIVE, 4);
+    ASSERT(!seen_nth(&b, GUARD_FAULT_UNDO_FAILED, 3, 0));
     close_bench(&b);
 }
 
