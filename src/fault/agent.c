@@ -134,8 +134,11 @@ static void roll_back(struct agent *a, const struct relay_command *c, struct fau
 {
     int number = c->fault;
     char text[FAULT_TEXT_BYTES];
-    snprintf(text, sizeof text, "%.300s%s%s", result->measured, result->measured[0] ? ": " : "",
-             strerror(-result->result));
+    if (result->result == -ENODEV && a->ctx.lab_why[0])
+        snprintf(text, sizeof text, "%s", a->ctx.lab_why);
+    else
+        snprintf(text, sizeof text, "%.300s%s%s", result->measured, result->measured[0] ? ": " : "",
+                 strerror(-result->result));
     a->applying = false;
     int r = undo_slots(a, number);
     if (must_end(a))

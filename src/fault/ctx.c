@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -98,6 +99,9 @@ static int take_answer(struct fault_ctx *c, const struct lab_command *commands, 
         if (commands[i].serial != answer.serial || ret[i].serial == answer.serial)
             continue;
         ret[i] = answer;
+        if (answer.result == -ENODEV)
+            snprintf(c->lab_why, sizeof c->lab_why, "%.*s", (int)sizeof c->lab_why - 1,
+                     answer.text);
         return 1;
     }
     return 0;
@@ -107,6 +111,7 @@ int ctx_lab(struct fault_ctx *c, struct lab_command *commands, size_t n, int64_t
             struct lab_answer *ret)
 {
     int64_t end_ns = clock_now_ns() + timeout_ns;
+    c->lab_why[0] = '\0';
     for (size_t i = 0; i < n; i++)
         ret[i] = (struct lab_answer){.result = -ETIMEDOUT, .refused = -1};
     if (c->lab_fd < 0)

@@ -17,9 +17,10 @@
 
 struct fault_ctx {
     struct journal *journal;
-    enum journal_role role; /* whose heartbeat is kept while waiting */
-    int lab_fd;             /* -1 = no lab */
-    int fault;              /* main's number of the fault being applied or undone */
+    enum journal_role role;         /* whose heartbeat is kept while waiting */
+    int lab_fd;                     /* -1 = no lab */
+    int fault;                      /* main's number of the fault being applied or undone */
+    char lab_why[LAB_ANSWER_BYTES]; /* of the last ctx_lab: why the lab cannot do such a thing */
     bool (*cancelled)(void *arg);
     void *arg;
 };

@@ -8,7 +8,8 @@
 
 #include "lab/impair.h"
 
-#define LAB_TEXT_BYTES 4096
+#define LAB_TEXT_BYTES   4096
+#define LAB_ANSWER_BYTES 400
 
 enum lab_command_kind {
     LAB_CMD_START, /* start all services in order */
@@ -98,4 +99,5 @@ struct lab_answer {
     int64_t t_ns;    /* when it took effect */
     int64_t value;   /* RESET, NAMES_* */
     struct impair_report report; /* LINK_REMOVE, LINK_REPORT */
+    char text[LAB_ANSWER_BYTES]; /* of -ENODEV: why this lab cannot do it, and the remedy */
 };
