@@ -79,14 +79,23 @@ static void on_lab_event(void *ctx, const struct lab_event *e)
     b->config.on_lab(b->config.ctx, e);
 }
 
-static int open_lab(struct bed *b, int agent_wire, struct err *err)
+/* The kernel will not end such a lab by itself: written down before its first process is there. */
+static int on_loopback(void *ctx, uint64_t mark)
+{
+    const struct bed *b = ctx;
+    return guard_note_mark(b->guard, mark);
+}
+
+static int open_lab(struct bed *b, int agent_wire, const char *refused, struct err *err)
 {
     struct lab_config config = {.plan = b->config.plan,
                                 .run_dir = b->run_dir,
                                 .on_event = on_lab_event,
                                 .ctx = b,
                                 .agent_wire = agent_wire,
-                                .on_wait = on_wait};
+                                .on_wait = on_wait,
+                                .refused = refused,
+                                .on_loopback = on_loopback};
     int r = lab_open(&config, &b->lab, err); /* takes the wire over */
     if (r == 0 && (r = guard_note_process(b->guard, lab_init_pid(b->lab))) < 0)
         err_set(err, r, "undo journal: %s", strerror(-r));
@@ -96,16 +105,16 @@ static int open_lab(struct bed *b, int agent_wire, struct err *err)
 int bed_open(struct bed *b, const struct bed_config *config, struct err *err)
 {
     int wire[2], r;
+    struct err refused = {0};
     b->config = *config;
     recover_earlier(b);
-    if ((r = lab_become_root(err)) < 0)
-        return r;
+    bool can = lab_become_root(&refused) == 0;
     if ((r = lab_wire(wire)) < 0)
         return err_set(err, r, "connections of the lab: %s", strerror(-r));
     if ((r = open_guard(b, wire[0], err)) < 0 || (r = make_run_dir(b, err)) < 0)
         close(wire[1]);
     else
-        r = open_lab(b, wire[1], err);
+        r = open_lab(b, wire[1], can ? NULL : refused.msg, err);
     close(wire[0]);
     if (r < 0)
         return r;

@@ -169,6 +169,7 @@ static void greet(struct run *run)
     run_event(run, run->start_ns, LIVE_PLAIN, "run", run->plan->name, "seed %llu, %s, %s",
               (unsigned long long)run->seed, run->bed.lab ? lab_tier(run->bed.lab) : "no lab",
               run->machine);
+    run_lab_tell_tier(run);
     if (run->bed.lab)
         lab_start(run->bed.lab);
     else

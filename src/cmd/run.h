@@ -128,6 +128,7 @@ void run_close(struct run *run); /* also what is half open */
 int run_lab_open(struct run *run, struct err *err);
 void run_lab_close(struct run *run);          /* idempotent; also ends the guard */
 void run_lab_tell_recovered(struct run *run); /* what run_lab_open undid of an earlier run */
+void run_lab_tell_tier(struct run *run);      /* what a lesser tier lacks and changes */
 int run_target_addr(struct run *run, const char *host, uint16_t port, struct addr *ret);
 int run_socket(void *run);
 

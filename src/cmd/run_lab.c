@@ -68,6 +68,22 @@ void run_lab_tell_recovered(struct run *run)
     }
 }
 
+static void tell_lines(struct run *run, enum live_tone tone, const char *lines)
+{
+    for (struct str rest = str_of(lines); rest.n;) {
+        struct str line = str_split(&rest, '\n');
+        run_event(run, clock_now_ns(), tone, "tier", "", "%.*s", (int)line.n, line.p);
+    }
+}
+
+void run_lab_tell_tier(struct run *run)
+{
+    if (!run->bed.lab)
+        return;
+    tell_lines(run, LIVE_WARN, lab_tier_warning(run->bed.lab));
+    tell_lines(run, LIVE_PLAIN, lab_tier_changes(run->bed.lab));
+}
+
 int run_lab_open(struct run *run, struct err *err)
 {
     struct bed_config config = {.plan = run->plan,

@@ -24,7 +24,7 @@
 static int try_user_ns(void)
 {
     struct err err = {0};
-    return lab_become_root(&err);
+    return root_become(&err);
 }
 
 static int try_unshare(int flags)

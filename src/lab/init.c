@@ -14,10 +14,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "lab/loopback.h"
+#include "lab/mark.h"
 #include "lab/mounts.h"
 #include "lab/netns.h"
 #include "loop/child.h"
 #include "loop/signals.h"
+
+#define END_WITHIN_NS (10 * NS_PER_S)
 
 struct init {
     const struct init_config *config;
@@ -69,8 +73,9 @@ static void close_all_but(int *keep, size_t n)
 /* Main's descriptors must not live on in the lab: a socket kept open here would never be closed. */
 static void close_others(const struct init_config *c)
 {
-    int keep[3 + SUP_CONNS] = {c->main_pidfd, c->event_fd, c->log_fd};
-    memcpy(keep + 3, c->conn_fds, sizeof c->conn_fds);
+    int keep[4 + SUP_CONNS] = {c->main_pidfd, c->event_fd, c->log_fd,
+                               c->loopback ? c->loopback->lock_fd : -1};
+    memcpy(keep + 4, c->conn_fds, sizeof c->conn_fds);
     close_all_but(keep, ARRAY_SIZE(keep));
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
@@ -172,7 +177,12 @@ static int make_services(struct init *in, struct err *err)
 {
     const struct init_config *c = in->config;
     for (size_t i = 0; i < c->plan->services_n; i++) {
-        int r = box_name(&in->boxes[i], c->plan->services[i].name);
+        int r = 0;
+        if (c->loopback)
+            in->boxes[i] = (struct box){
+                .netns_fd = -1, .uts_fd = -1, .mark = mark_service(c->loopback->mark, (int)i)};
+        else
+            r = box_name(&in->boxes[i], c->plan->services[i].name);
         if (r < 0)
             return err_set(err, r, "host name of '%s': %s", c->plan->services[i].name,
                            strerror(-r));
@@ -192,14 +202,22 @@ static _Noreturn void lost(struct init *in, const char *text)
     _exit(1);
 }
 
+/* Nobody is left to serve; what the kernel does not end goes first. */
+static _Noreturn void end_lab(const struct init *in)
+{
+    if (in->config->loopback)
+        mark_end(in->config->loopback->mark, END_WITHIN_NS, NULL, NULL);
+    _exit(0);
+}
+
 static void on_main_gone(struct sup *sup)
 {
-    _exit(0);
+    end_lab(container_of(sup, struct init, sup));
 }
 
 static void on_main_pidfd(struct loop *loop, struct io *io, uint32_t events)
 {
-    _exit(0);
+    end_lab(container_of(io, struct init, main_io));
 }
 
 /* PID 1 inherits every orphan of the lab: all are reaped, known ones are told. */
@@ -237,10 +255,20 @@ static int start_switch(struct init *in, struct err *err)
     return 0;
 }
 
+static int make_mounts(const struct init_config *c, struct err *err)
+{
+    struct buf hosts = {0};
+    init_hosts(&hosts, c->plan);
+    const struct mounts_names names = {.hosts = buf_str(&hosts),
+                                       .resolver = c->plan->lab_dns ? SWITCH_RESOLVER_TEXT : NULL};
+    int r = mounts_make(c->run_dir, &names, err);
+    buf_done(&hosts);
+    return r;
+}
+
 static int set_up(struct init *in, struct err *err)
 {
     const struct init_config *c = in->config;
-    struct buf hosts = {0};
     const int signos[] = {SIGCHLD};
 
     in->ports_n = (unsigned)c->plan->services_n + 1;
@@ -251,36 +279,56 @@ static int set_up(struct init *in, struct err *err)
     if (r < 0)
         return r;
     in->sup.on_gone = on_main_gone;
-    in->sup.netns_fds = in->netns_fds;
+    in->sup.netns_fds = c->loopback ? NULL : in->netns_fds;
+    in->sup.loopback = c->loopback;
     io_init(&in->main_io, on_main_pidfd);
     if ((r = sup_connect(&in->sup, c->event_fd, c->conn_fds)) < 0 ||
         (r = io_add(&in->sup.loop, &in->main_io, c->main_pidfd, EPOLLIN)) < 0)
         return err_set(err, r, "connections of the lab: %s", strerror(-r));
-    init_hosts(&hosts, c->plan);
-    const struct mounts_names names = {.hosts = buf_str(&hosts),
-                                       .resolver = c->plan->lab_dns ? SWITCH_RESOLVER_TEXT : NULL};
-    r = mounts_make(c->run_dir, &names, err);
-    buf_done(&hosts);
-    if (r < 0 || (r = make_ports(in, err)) < 0)
+    if (!c->loopback && ((r = make_mounts(c, err)) < 0 || (r = make_ports(in, err)) < 0))
         return r;
     if ((r = signals_open(&in->sup.loop, &in->signals, signos, 1, on_signal)) < 0)
         return err_set(err, r, "signals of the lab: %s", strerror(-r));
-    if ((r = start_switch(in, err)) < 0)
+    if (!c->loopback && (r = start_switch(in, err)) < 0)
         return r;
     return make_services(in, err);
+}
+
+/* Before anything is started; from then on all inherit it. */
+static int stand_out(const struct loopback *l, struct err *err)
+{
+    const int signos[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    int r = mark_wear(l->mark);
+    if (r < 0)
+        return err_set(err, r,
+                       "no lab on this machine: its processes cannot be marked: RLIMIT_RTTIME: %s; "
+                       "remedy: ulimit -R unlimited",
+                       strerror(-r));
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return err_set(err, -errno, "becoming a subreaper: %s", strerror(errno));
+    /* process 1 of a namespace has none of these */
+    for (size_t i = 0; i < ARRAY_SIZE(signos); i++)
+        signal(signos[i], SIG_IGN);
+    return 0;
 }
 
 /* The only message with a descriptor in it, so it does not go through the outbox. */
 static int send_up(struct init *in)
 {
     unsigned char bytes[WIRE_BYTES];
+    struct lab_event e = {.service = -1, .t_ns = clock_now_ns()};
+    if (in->config->loopback) {
+        e.text = "loopback";
+        size_t n = wire_encode(bytes, &e, WIRE_UP);
+        return send(in->config->event_fd, bytes, n, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    }
+    e.text = in->ports[0].ops->name;
     union {
         struct cmsghdr head;
         char room[CMSG_SPACE(sizeof(int))];
     } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
                           .cmsg_level = SOL_SOCKET,
                           .cmsg_type = SCM_RIGHTS}};
-    struct lab_event e = {.service = -1, .t_ns = clock_now_ns(), .text = in->ports[0].ops->name};
     struct iovec v = {bytes, wire_encode(bytes, &e, WIRE_UP)};
     struct msghdr m = {
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
@@ -304,7 +352,7 @@ _Noreturn void init_run(const struct init_config *config)
     close_others(config);
     umask(022);
     in.config = config;
-    if (set_up(&in, &err) < 0) {
+    if ((config->loopback && stand_out(config->loopback, &err) < 0) || set_up(&in, &err) < 0) {
         struct lab_event e = {.service = -1, .value = err.code, .text = err.msg};
         size_t n = wire_encode(bytes, &e, WIRE_FAILED);
         send(config->event_fd, bytes, n, MSG_NOSIGNAL);
@@ -312,6 +360,9 @@ _Noreturn void init_run(const struct init_config *config)
     }
     if (send_up(&in) < 0)
         _exit(1);
+    if (config
+            ->loopback) /* from here on its loop sees main's end, and ends the lab before itself */
+        prctl(PR_SET_PDEATHSIG, 0);
     loop_run(&in.sup.loop);
     lost(&in, "the init's event loop failed");
 }

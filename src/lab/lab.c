@@ -19,6 +19,8 @@
 #include "base/clock.h"
 #include "lab/control.h"
 #include "lab/init.h"
+#include "lab/loopback.h"
+#include "lab/mark.h"
 #include "lab/mounts.h"
 #include "lab/netns.h"
 #include "lab/root.h"
@@ -33,6 +35,7 @@
 #define EVENTS_A_CALL 1024
 #define SOCKET_BYTES  (4 << 20)
 #define SERVICES_MAX  (SWITCH_PORTS_MAX - 1)
+#define GONE_NS       (10 * NS_PER_S)
 #define EXTRA_PATH    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct lab {
@@ -45,8 +48,11 @@ struct lab {
     size_t counters_bytes;
     pid_t init_pid;
     int init_pidfd, epoll_fd, event_fd, control_fd, agent_fd, client_netns;
+    int agent_wire; /* the lab's end, until the init has it */
     uint32_t serial;
-    bool lost;
+    bool lost, on_loopback;
+    struct loopback loopback; /* when on_loopback */
+    struct buf warning;
     char tier[64];
 };
 
@@ -125,13 +131,12 @@ static int make_pair(int *ret_ours, int *ret_theirs)
     return 0;
 }
 
-/* As fork(), with namespaces and a pidfd; the child goes on with a copy of this memory. */
-static pid_t clone_init(int *ret_pidfd)
+/* As fork(), with namespaces (flags) and a pidfd; the child goes on with a copy of this memory. */
+static pid_t clone_init(uint64_t flags, int *ret_pidfd)
 {
     struct clone_args_v0 {
         uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
-    } args = {.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-                       CLONE_PIDFD,
+    } args = {.flags = flags | CLONE_PIDFD,
               .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
               .exit_signal = SIGCHLD};
     long pid = syscall(SYS_clone3, &args, sizeof args);
@@ -140,41 +145,48 @@ static pid_t clone_init(int *ret_pidfd)
     return pid < 0 ? -errno : (pid_t)pid;
 }
 
+static struct init_config init_config_of(const struct lab *lab)
+{
+    return (struct init_config){.plan = lab->on_loopback ? &lab->loopback.plan : lab->config.plan,
+                                .run_dir = lab->run_dir,
+                                .path = lab->path,
+                                .users = lab->users,
+                                .counters = lab->counters,
+                                .try_tun = !getenv("SQUALL_LAB_NO_TUN"),
+                                .loopback = lab->on_loopback ? &lab->loopback : NULL,
+                                .main_pidfd = pidfd_open_pid(getpid()),
+                                .log_fd = lab->config.log_fd > 0 ? lab->config.log_fd : -1,
+                                .epoch_ns = clock_wall_ns() - clock_now_ns(),
+                                .event_fd = -1,
+                                .conn_fds = {-1, lab->agent_wire}};
+}
+
 static int start_init(struct lab *lab, struct err *err)
 {
-    struct init_config c = {.plan = lab->config.plan,
-                            .run_dir = lab->run_dir,
-                            .path = lab->path,
-                            .users = lab->users,
-                            .counters = lab->counters,
-                            .try_tun = !getenv("SQUALL_LAB_NO_TUN"),
-                            .main_pidfd = pidfd_open_pid(getpid()),
-                            .log_fd = lab->config.log_fd > 0 ? lab->config.log_fd : -1,
-                            .epoch_ns = clock_wall_ns() - clock_now_ns(),
-                            .event_fd = -1,
-                            .conn_fds = {-1, -1}};
+    const uint64_t namespaces =
+        CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    struct init_config c = init_config_of(lab);
     int r = c.main_pidfd < 0 ? c.main_pidfd : 0;
     if (r == 0)
         r = make_pair(&lab->event_fd, &c.event_fd);
     if (r == 0)
         r = make_pair(&lab->control_fd, &c.conn_fds[0]);
-    c.conn_fds[1] = lab->config.agent_wire > 0 ? lab->config.agent_wire : -1;
-    if (r == 0 && c.conn_fds[1] < 0)
-        r = make_pair(&lab->agent_fd, &c.conn_fds[1]);
     if (r < 0) {
         err_set(err, r, "connections of the lab: %s", strerror(-r));
     } else {
-        pid_t pid = clone_init(&lab->init_pidfd);
+        pid_t pid = clone_init(lab->on_loopback ? 0 : namespaces, &lab->init_pidfd);
         if (pid == 0)
             init_run(&c);
         lab->init_pid = pid < 0 ? 0 : pid;
-        if (pid < 0) {
+        if (pid < 0 && lab->on_loopback) {
+            r = err_set(err, pid, "the lab's init: %s", strerror(-pid));
+        } else if (pid < 0) {
             struct root_facts f;
             root_facts_read(&f);
             r = root_refusal(err, pid, "namespaces were refused", &f);
         }
     }
-    int theirs[] = {c.main_pidfd, c.event_fd, c.conn_fds[0], c.conn_fds[1]};
+    int theirs[] = {c.main_pidfd, c.event_fd, c.conn_fds[0]};
     for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
         if (theirs[i] >= 0)
             close(theirs[i]);
@@ -199,6 +211,12 @@ static ssize_t receive(struct lab *lab, struct in_message *in, int flags, int *r
     return n < 0 ? -errno : n;
 }
 
+/* Of the machine: another time it would say the same. */
+static bool is_refusal(int r)
+{
+    return r == -EPERM || r == -EACCES || r == -ENODEV || r == -EOPNOTSUPP;
+}
+
 /* The init's first message: the lab stands, or why not. */
 static int await_up(struct lab *lab, struct err *err)
 {
@@ -221,16 +239,17 @@ static int await_up(struct lab *lab, struct err *err)
     if (n <= 0)
         return err_set(err, -EPIPE, "the lab's init ended before the lab stood");
     if (wire_decode(in.bytes, (size_t)n, &e, &kind) < 0 ||
-        (kind != WIRE_UP && kind != WIRE_FAILED) || (kind == WIRE_UP && lab->client_netns < 0))
+        (kind != WIRE_UP && kind != WIRE_FAILED) ||
+        (kind == WIRE_UP && (lab->client_netns < 0) != lab->on_loopback))
         return err_set(err, -EPROTO, "the lab's init answered nonsense");
     if (kind == WIRE_UP) {
-        snprintf(lab->tier, sizeof lab->tier, "namespaces, %.32s", e.text);
+        snprintf(lab->tier, sizeof lab->tier, "%s%.32s", lab->on_loopback ? "" : "namespaces, ",
+                 e.text);
         return 0;
     }
     r = e.value < 0 && e.value > -4096 ? (int)e.value : -EIO;
-    if (r == -EPERM || r == -EACCES || r == -ENODEV || r == -EOPNOTSUPP)
-        return err_set(err, r == -EACCES ? -EPERM : r,
-                       "no lab on this machine: %s (see squall doctor)", e.text);
+    if (!lab->on_loopback && is_refusal(r))
+        return err_set(err, r == -EACCES ? -EPERM : r, "%s (see squall doctor)", e.text);
     return err_set(err, r, "%s", e.text);
 }
 
@@ -267,6 +286,96 @@ int lab_wire(int ret_fds[2])
     return make_pair(&ret_fds[0], &ret_fds[1]);
 }
 
+static void close_fd(int *fd)
+{
+    close_p(fd);
+    *fd = -1;
+}
+
+/* The init and what connects it with us. In namespaces the wait ends when the kernel has ended
+ * every process in them; what wears the mark we end ourselves. */
+static int end_init(struct lab *lab)
+{
+    int r = 0;
+    if (lab->init_pid > 0) {
+        pidfd_signal(lab->init_pidfd, SIGKILL);
+        while (waitpid(lab->init_pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        if (lab->on_loopback)
+            r = mark_end(lab->loopback.mark, GONE_NS, lab->config.on_wait, lab->config.ctx);
+    }
+    lab->init_pid = 0;
+    close_fd(&lab->init_pidfd);
+    close_fd(&lab->event_fd);
+    close_fd(&lab->control_fd);
+    close_fd(&lab->client_netns);
+    return r;
+}
+
+static int try_tier(struct lab *lab, struct err *err)
+{
+    int r = start_init(lab, err);
+    return r < 0 ? r : await_up(lab, err);
+}
+
+static void warn(struct lab *lab)
+{
+    const struct plan *plan = lab->config.plan;
+    const char *const lost[] = {
+        plan->lab_ipv6 ? "there is no IPv6 between services, which the plan asks for" : NULL,
+        plan->lab_dns ? "there is no name server, which the plan asks for" : NULL,
+        lab->config.log_fd > 0 ? "there are no packets to log" : NULL};
+    buf_printf(&lab->warning,
+               "the loopback tier, a lesser lab: %s\n"
+               "services share this machine's network (at 127.213.%u.*), ports, processes and "
+               "/dev/shm; faults of packets and names cannot be applied, and their checks are "
+               "inconclusive\n",
+               lab->loopback.why, lab->loopback.range);
+    for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
+        if (lost[i])
+            buf_printf(&lab->warning, "%s\n", lost[i]);
+}
+
+/* Services of other users must be able to come to their working folders. */
+static int open_run_dir(const struct lab *lab)
+{
+    for (size_t i = 0; i < lab->config.plan->services_n; i++)
+        if (lab->users[i].change)
+            return chmod(lab->run_dir, 0711) < 0 ? -errno : 0;
+    return 0;
+}
+
+static int try_loopback(struct lab *lab, const char *why, struct err *err)
+{
+    int r = loopback_open(&lab->loopback, lab->config.plan, why, err);
+    lab->on_loopback = true;
+    if (r == 0 && ((r = open_run_dir(lab)) < 0 ||
+                   (r = lab->config.on_loopback(lab->config.ctx, lab->loopback.mark)) < 0))
+        err_set(err, r, "preparing the loopback tier: %s", strerror(-r));
+    if (r == 0 && (r = try_tier(lab, err)) == 0)
+        warn(lab);
+    return r;
+}
+
+static int try_tiers(struct lab *lab, struct err *err)
+{
+    bool may = lab->config.on_loopback && lab_tier_asked() != LAB_TIER_NAMESPACES;
+    int r = -EPERM;
+    if (lab->config.refused)
+        err_set(err, r, "%s", lab->config.refused);
+    else if ((r = try_tier(lab, err)) == 0 || !is_refusal(r))
+        return r;
+    if (!may) {
+        err_wrap(err, "no lab on this machine");
+        return r;
+    }
+    char why[ERR_MSG_BYTES];
+    snprintf(why, sizeof why, "%s", err->msg);
+    *err = (struct err){0};
+    end_init(lab);
+    return try_loopback(lab, why, err);
+}
+
 int lab_open(const struct lab_config *config, struct lab **ret, struct err *err)
 {
     struct lab *lab = xmalloc(sizeof *lab);
@@ -276,17 +385,17 @@ int lab_open(const struct lab_config *config, struct lab **ret, struct err *err)
                         .event_fd = -1,
                         .control_fd = -1,
                         .agent_fd = -1,
+                        .agent_wire = config->agent_wire > 0 ? config->agent_wire : -1,
                         .client_netns = -1};
     lab->path = make_path();
     int r = check_plan(lab, err);
     if (r == 0 && (r = make_counters(lab)) < 0)
         err_set(err, r, "counters of the switch: %s", strerror(-r));
-    if (r < 0 && config->agent_wire > 0)
-        close(config->agent_wire);
+    if (r == 0 && lab->agent_wire < 0 && (r = make_pair(&lab->agent_fd, &lab->agent_wire)) < 0)
+        err_set(err, r, "connections of the lab: %s", strerror(-r));
     if (r == 0)
-        r = start_init(lab, err);
-    if (r == 0)
-        r = await_up(lab, err);
+        r = try_tiers(lab, err);
+    close_fd(&lab->agent_wire);
     if (r == 0 && (r = watch(lab)) < 0)
         err_set(err, r, "watching the lab: %s", strerror(-r));
     if (r < 0) {
@@ -305,6 +414,16 @@ pid_t lab_init_pid(const struct lab *lab)
 const char *lab_tier(const struct lab *lab)
 {
     return lab->tier;
+}
+
+const char *lab_tier_warning(const struct lab *lab)
+{
+    return buf_str(&lab->warning);
+}
+
+const char *lab_tier_changes(const struct lab *lab)
+{
+    return lab->on_loopback ? buf_str(&lab->loopback.remarks) : "";
 }
 
 int lab_fd(const struct lab *lab)
@@ -401,17 +520,12 @@ void lab_close(struct lab *lab)
         return;
     if (lab->init_pid > 0 && lab->config.log_fd > 0 && lab->control_fd >= 0)
         flush_log(lab);
-    if (lab->init_pid > 0) {
-        /* the wait ends when the kernel has ended every process of the namespace */
-        pidfd_signal(lab->init_pidfd, SIGKILL);
-        while (waitpid(lab->init_pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    int fds[] = {lab->init_pidfd, lab->epoll_fd, lab->event_fd,
-                 lab->control_fd, lab->agent_fd, lab->client_netns};
-    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    end_init(lab);
+    close_fd(&lab->epoll_fd);
+    close_fd(&lab->agent_fd);
+    if (lab->on_loopback)
+        loopback_done(&lab->loopback);
+    buf_done(&lab->warning);
     for (size_t i = 0; lab->users && i < lab->config.plan->services_n; i++)
         spawn_user_done(&lab->users[i]);
     free(lab->users);
@@ -421,13 +535,17 @@ void lab_close(struct lab *lab)
     free(lab);
 }
 
-int lab_enter_client(void *lab)
+/* In the loopback tier everybody is there already. */
+int lab_enter_client(void *ctx)
 {
-    return netns_enter(((const struct lab *)lab)->client_netns);
+    const struct lab *lab = ctx;
+    return lab->on_loopback ? 0 : netns_enter(lab->client_netns);
 }
 
 int lab_client_socket(struct lab *lab, int domain, int type)
 {
+    if (lab->on_loopback)
+        return loopback_socket(&lab->loopback, domain, type);
     return netns_socket_by_thread(lab->client_netns, domain, type);
 }
 
@@ -440,6 +558,8 @@ int lab_resolve(const struct lab *lab, const char *service, uint16_t port, struc
         struct sockaddr_in in = {.sin_family = AF_INET,
                                  .sin_port = htons(port),
                                  .sin_addr.s_addr = htonl(switch_addr((unsigned)i + 1))};
+        if (lab->on_loopback)
+            in = loopback_addr(&lab->loopback, (int)i, port);
         memset(ret, 0, sizeof *ret);
         memcpy(&ret->sa, &in, sizeof in);
         ret->len = sizeof in;
@@ -454,6 +574,8 @@ int lab_world(struct lab *lab, int service, struct lab_world *ret)
     int fds[WORLD_FDS];
     if (service < 0 || (size_t)service >= plan->services_n)
         return -ENOENT;
+    if (lab->on_loopback)
+        return -EOPNOTSUPP;
     struct lab_command c = {.kind = LAB_CMD_WORLD, .serial = ++lab->serial, .service = service};
     if (send(lab->control_fd, &c, sizeof c, MSG_NOSIGNAL) < 0)
         return -errno;

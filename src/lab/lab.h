@@ -7,6 +7,11 @@
  * ends everything in it. Nothing is left on disk: the working folder is a tmpfs mounted over
  * run_dir inside the lab.
  *
+ * Where the machine refuses namespaces the lab runs in the loopback tier (loopback.h): the same
+ * services, supervision and events, on loopback addresses, without a network of their own. Then
+ * packet and name faults answer -ENODEV, run_dir holds the working folders on disk, and whoever
+ * opens the lab must see to it that nothing is left behind: see on_loopback.
+ *
  * Lifecycle, all from the one thread of main, before any other thread exists up to lab_open:
  *   lab_become_root -> lab_open (returns when namespaces, links and names stand) -> lab_start
  * (asynchronous; events tell) -> ... -> lab_stop (asynchronous: grace, then kill; LAB_STOPPED
@@ -59,19 +64,35 @@ struct lab_config {
     int agent_wire;             /* the lab's end of a pair from lab_wire; 0 = lab_open makes one */
     int log_fd;                 /* a file for the packet log; 0 = none; stays the caller's */
     void (*on_wait)(void *ctx); /* called at least every 100 ms while lab_open waits; may be NULL */
+    const char *refused;        /* why lab_become_root failed; NULL = it did not */
+    /* The loopback tier is about to be used: `mark` (mark.h) is to be written down before anything
+     * wears it. 0, or -errno to give up. NULL = a machine without namespaces is an error. */
+    int (*on_loopback)(void *ctx, uint64_t mark);
 };
+
+/* For tests, and for those who would rather have no lab than a lesser one: "loopback",
+ * "namespaces". */
+#define LAB_TIER_VARIABLE "SQUALL_LAB_TIER"
+enum lab_tier_wish { LAB_TIER_BEST, LAB_TIER_NAMESPACES, LAB_TIER_LOOPBACK };
+enum lab_tier_wish lab_tier_asked(void);
 
 /* A pair for the agent, made before the lab so that the agent may be there first: [0] for the
  * agent, [1] for lab_open, which takes it over. 0 or -errno. */
 int lab_wire(int ret_fds[2]);
 
 /* Not root: moves this (single-threaded) process into a user namespace where it holds all
- * capabilities but stays itself (identity mapping). Root: does nothing. */
+ * capabilities but stays itself (identity mapping). Root: does nothing. Refused: the process is as
+ * it was; err goes into lab_config.refused. */
 int lab_become_root(struct err *err);
 int lab_open(const struct lab_config *config, struct lab **ret, struct err *err);
 pid_t lab_init_pid(const struct lab *lab);
-/* "namespaces, TUN" or "namespaces, AF_PACKET": the tier in use, for screen and report. */
+/* "namespaces, TUN", "namespaces, AF_PACKET" or "loopback": the tier in use, for screen and report.
+ */
 const char *lab_tier(const struct lab *lab);
+/* What a lesser tier lacks, why, and the remedy: lines for people; "" = nothing. */
+const char *lab_tier_warning(const struct lab *lab);
+/* What was changed in the plan for it, one line each; "" = nothing. */
+const char *lab_tier_changes(const struct lab *lab);
 int lab_fd(const struct lab *lab);
 int lab_dispatch(struct lab *lab); /* 0, or -errno after LAB_LOST */
 int lab_start(struct lab *lab);
@@ -95,7 +116,8 @@ struct lab_world {
     char **env; /* NULL-terminated */
     const struct spawn_user *user;
 };
-/* Waits for the init, at most a second. 0, -ENOENT, -ETIMEDOUT, -EPIPE when the lab is gone. */
+/* Waits for the init, at most a second. 0, -ENOENT, -ETIMEDOUT, -EPIPE when the lab is gone,
+ * -EOPNOTSUPP in the loopback tier. */
 int lab_world(struct lab *lab, int service, struct lab_world *ret);
 void lab_world_done(struct lab_world *w);
 

@@ -31,17 +31,23 @@ static void go_back(int home)
         abort();
 }
 
+static int socket_here(int domain, int type)
+{
+    int s = socket(domain, type, 0);
+    return s < 0 ? -errno : s;
+}
+
 int netns_socket(int fd, int domain, int type)
 {
+    if (fd < 0)
+        return socket_here(domain, type);
     CLEANUP(close_p) int home = netns_here();
     if (home < 0)
         return home;
     int r = netns_enter(fd);
     if (r < 0)
         return r;
-    int s = socket(domain, type, 0);
-    if (s < 0)
-        s = -errno;
+    int s = socket_here(domain, type);
     go_back(home);
     return s;
 }

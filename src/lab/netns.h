@@ -12,9 +12,9 @@
 
 #include "lab/port.h"
 
-int netns_here(void);    /* descriptor of the thread's namespace */
-int netns_enter(int fd); /* for good */
-int netns_socket(int fd, int domain, int type);
+int netns_here(void);                           /* descriptor of the thread's namespace */
+int netns_enter(int fd);                        /* for good */
+int netns_socket(int fd, int domain, int type); /* fd -1 = here */
 /* The same where there is no way back: a rootless main may leave the host's namespace but not enter
  * it again, so a thread of its own goes there, makes the socket and ends. */
 int netns_socket_by_thread(int fd, int domain, int type);

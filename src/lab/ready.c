@@ -160,7 +160,8 @@ bool ready_reaped(struct ready *r, pid_t pid, int status)
     char text[64];
     if (r->pid != pid)
         return false;
-    kill(-pid, SIGKILL); /* what it left in its process group */
+    if (!r->spawn.box->mark) /* else its number may be somebody else's by now; the sweep finds it */
+        kill(-pid, SIGKILL); /* what it left in its process group */
     r->pid = 0;
     timer_stop(r->loop, &r->timer);
     seen(r, "command %s", ready_exit_text(status, text, sizeof text));

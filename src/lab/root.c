@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -65,9 +66,8 @@ const char *root_cause(const struct root_facts *f, int error)
 int root_refusal(struct err *err, int error, const char *what, const struct root_facts *f)
 {
     bool absent = error == -EINVAL || error == -ENOSYS || error == -ENODEV;
-    return err_set(err, absent ? -ENODEV : -EPERM,
-                   "no lab on this machine: %s: %s: %s (see squall doctor)", what, strerror(-error),
-                   root_cause(f, error));
+    return err_set(err, absent ? -ENODEV : -EPERM, "%s: %s: %s (see squall doctor)", what,
+                   strerror(-error), root_cause(f, error));
 }
 
 bool root_has_sys_admin(void)
@@ -77,6 +77,14 @@ bool root_has_sys_admin(void)
     if (syscall(SYS_capget, &h, d) < 0)
         return false;
     return d[CAP_SYS_ADMIN / 32].effective & 1u << CAP_SYS_ADMIN % 32;
+}
+
+enum lab_tier_wish lab_tier_asked(void)
+{
+    const char *text = getenv(LAB_TIER_VARIABLE);
+    if (text && strcmp(text, "loopback") == 0)
+        return LAB_TIER_LOOPBACK;
+    return text && strcmp(text, "namespaces") == 0 ? LAB_TIER_NAMESPACES : LAB_TIER_BEST;
 }
 
 static int write_line(const char *path, const char *text)
@@ -100,18 +108,52 @@ static int map_self(uid_t uid, gid_t gid)
     return write_line("/proc/self/gid_map", line);
 }
 
-int lab_become_root(struct err *err)
+static int enter_user_ns(uid_t uid, gid_t gid, const char **ret_what)
 {
+    *ret_what = "a user namespace was refused";
+    if (unshare(CLONE_NEWUSER) < 0)
+        return -errno;
+    *ret_what = "mapping the user into its namespace was refused";
+    return map_self(uid, gid);
+}
+
+/* In a child: a process that got its namespace but not its mapping (AppArmor does that) would be
+ * nobody from then on, and there is no way back. */
+static int rehearse(uid_t uid, gid_t gid)
+{
+    const char *what;
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(-enter_user_ns(uid, gid, &what) & 0xff);
+    if (pid < 0)
+        return -errno;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -EPERM;
+}
+
+int root_become(struct err *err)
+{
+    const char *what = "a user namespace was refused";
     struct root_facts f;
     uid_t uid = geteuid();
     gid_t gid = getegid();
     if (uid == 0 && root_has_sys_admin())
         return 0;
     root_facts_read(&f); /* before: inside, the namespace's own limits would be read */
-    if (unshare(CLONE_NEWUSER) < 0)
-        return root_refusal(err, -errno, "a user namespace was refused", &f);
-    int r = map_self(uid, gid);
-    if (r < 0)
-        return root_refusal(err, r, "mapping the user into its namespace was refused", &f);
-    return 0;
+    int r = rehearse(uid, gid);
+    if (r == 0)
+        r = enter_user_ns(uid, gid, &what);
+    return r < 0 ? root_refusal(err, r, what, &f) : 0;
+}
+
+int lab_become_root(struct err *err)
+{
+    if (lab_tier_asked() == LAB_TIER_LOOPBACK)
+        return err_set(err, -EPERM,
+                       LAB_TIER_VARIABLE "=loopback asks for no namespaces; remedy: "
+                                         "unset it");
+    return root_become(err);
 }

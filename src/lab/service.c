@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "lab/loopback.h"
 #include "lab/sup.h"
 #include "lab/switch.h"
 
@@ -123,10 +124,11 @@ static void on_within(struct loop *loop, struct timer *t)
     struct service *s = container_of(t, struct service, within_timer);
     const char *last = s->state == LAB_STATE_STARTING ? s->ready.seen : s->last_exit;
     char text[sizeof s->last_exit + 128];
-    snprintf(text, sizeof text, "%s%s", last,
-             listens_on_loopback_only(s) ? " (it listens on 127.0.0.1 only; in the lab it must "
-                                           "listen on 0.0.0.0)"
-                                         : "");
+    const char *hint =
+        s->sup->loopback || !listens_on_loopback_only(s)
+            ? ""
+            : " (it listens on 127.0.0.1 only; in the lab it must listen on 0.0.0.0)";
+    snprintf(text, sizeof text, "%s%s", last, hint);
     emit(s, LAB_SERVICE_NOT_READY, s->plan->ready.within_ns, text);
     waiters_answer(s, LAB_CMD_RELEASE, -ETIMEDOUT);
 }
@@ -404,11 +406,13 @@ void service_command(struct service *s, int conn, const struct lab_command *c)
         do_release(s);
 }
 
-static void init_addr(struct addr *a, int index, uint16_t port)
+static void init_addr(struct addr *a, const struct sup *sup, int index, uint16_t port)
 {
     struct sockaddr_in in = {.sin_family = AF_INET,
                              .sin_port = htons(port),
                              .sin_addr.s_addr = htonl(switch_addr((unsigned)index + 1))};
+    if (sup->loopback)
+        in = loopback_addr(sup->loopback, index, port);
     memset(a, 0, sizeof *a);
     memcpy(&a->sa, &in, sizeof in);
     a->len = sizeof in;
@@ -434,7 +438,7 @@ int service_init(struct service *s, struct sup *sup, int index, const struct box
     backoff_init(&s->backoff, s->plan->backoff_ns, s->plan->backoff_max_ns);
     output_init(s);
     struct addr addr;
-    init_addr(&addr, index, s->plan->ready.port);
+    init_addr(&addr, sup, index, s->plan->ready.port);
     struct spawn command = {.envp = s->envp,
                             .path = sup->path,
                             .dir = s->dir,

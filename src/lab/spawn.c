@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lab/mark.h"
 #include "loop/signals.h"
 
 #define GROUPS_MAX 64
@@ -101,18 +103,29 @@ static _Noreturn void give_up_exec(int fd, const char *program, int error)
     give_up(fd, what, error);
 }
 
-static _Noreturn void run_child(const struct spawn *s, int exec_fd)
+static void enter_box(const struct box *b, int exec_fd)
+{
+    int r = b->mark ? mark_wear(b->mark) : 0;
+    if (r < 0)
+        give_up(exec_fd, "wearing the lab's mark", -r);
+    if (!b->mark && (setns(b->netns_fd, CLONE_NEWNET) < 0 || setns(b->uts_fd, CLONE_NEWUTS) < 0))
+        give_up(exec_fd, "entering the service's namespaces", errno);
+}
+
+static _Noreturn void run_child(const struct spawn *s, pid_t parent, int exec_fd)
 {
     signals_reset();
     setsid();
-    if (setns(s->box->netns_fd, CLONE_NEWNET) < 0 || setns(s->box->uts_fd, CLONE_NEWUTS) < 0)
-        give_up(exec_fd, "entering the service's namespaces", errno);
+    enter_box(s->box, exec_fd);
     if (set_descriptors(s, exec_fd))
         give_up(exec_fd, "descriptors", errno);
     if (set_limits(s->limits))
         give_up(exec_fd, "limits", errno);
     if (s->user->change && set_user(s->user))
         give_up(exec_fd, "changing user", errno);
+    /* after the change of user, which resets it (prctl(2)) */
+    if (s->box->mark && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+        give_up(exec_fd, "its parent has ended", ECHILD);
     if (chdir(s->dir) < 0)
         give_up(exec_fd, s->dir, errno);
     exec_search(s);
@@ -124,9 +137,9 @@ pid_t spawn_start(const struct spawn *s, int *ret_exec_fd)
     int pipe_fds[2];
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        run_child(s, pipe_fds[1]);
+        run_child(s, parent, pipe_fds[1]);
     int r = -errno;
     close(pipe_fds[1]);
     if (pid < 0) {

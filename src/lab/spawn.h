@@ -5,17 +5,20 @@
  * execs. *ret_exec_fd becomes readable at once: end of file = the exec happened, else one line of
  * text "what: reason". The caller reaps the pid. A box outlives the processes in it: its network
  * and host name stay across restarts, and by them sweep_kill finds all that a service left behind,
- * daemons included. Needs a single-threaded caller.
+ * daemons included. In the loopback tier a box is a mark (mark.h), and the program is killed when
+ * the caller ends. Needs a single-threaded caller.
  */
 #pragma once
 #include <signal.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "plan/plan.h"
 
 struct box {
-    int netns_fd, uts_fd;
+    int netns_fd, uts_fd; /* -1: none, the loopback tier */
     ino_t net_ino, uts_ino;
+    uint64_t mark; /* worn instead, and by it found again; 0 = none */
 };
 
 struct spawn_user {
@@ -49,5 +52,5 @@ void spawn_env_free(char **envp);
 
 int box_name(struct box *b, const char *hostname); /* makes the UTS namespace */
 /* Signals every process of the lab that is in one of the box's namespaces, but not those that came
- * in from outside by setns(2); returns how many. */
+ * in from outside by setns(2), or that wears its mark; returns how many. */
 int sweep_kill(const struct box *b, int signo);

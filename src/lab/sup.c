@@ -2,11 +2,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "lab/loopback.h"
 #include "lab/reset.h"
 #include "lab/switch.h"
 #include "lab/world.h"
@@ -154,8 +156,47 @@ static int reset(struct sup *sup, int conn, const struct lab_command *c)
     return 1;
 }
 
+/* What only namespaces give; 0 = not one of those. What was never put in force is not there. */
+static int without_namespaces(enum lab_command_kind kind)
+{
+    switch (kind) {
+    case LAB_CMD_LINK_ADD:
+    case LAB_CMD_LINK_REPORT:
+    case LAB_CMD_RESET:
+    case LAB_CMD_NAMES_ADD:
+    case LAB_CMD_NAMES_REPORT: return -ENODEV;
+    case LAB_CMD_LINK_REMOVE:
+    case LAB_CMD_NAMES_REMOVE: return -ENOENT;
+    case LAB_CMD_LOG_FLUSH:
+    case LAB_CMD_WORLD: return -EOPNOTSUPP;
+    case LAB_CMD_START:
+    case LAB_CMD_STOP:
+    case LAB_CMD_KILL:
+    case LAB_CMD_HOLD:
+    case LAB_CMD_RELEASE:
+    case LAB_CMD_QUERY:
+    case LAB_CMD_COUNT: break;
+    }
+    return 0;
+}
+
+static void refuse(struct sup *sup, int conn, const struct lab_command *c, int result)
+{
+    struct lab_answer a = {
+        .serial = c->serial, .result = result, .refused = -1, .t_ns = clock_now_ns()};
+    if (result == -ENODEV && sup->loopback)
+        snprintf(a.text, sizeof a.text, "faults of packets and names need network namespaces: %.300s",
+                 sup->loopback->why);
+    sup_answer(sup, conn, &a);
+}
+
 static int run_command(struct sup *sup, int conn, const struct lab_command *c)
 {
+    int r = sup->loopback ? without_namespaces((enum lab_command_kind)c->kind) : 0;
+    if (r < 0) {
+        refuse(sup, conn, c, r);
+        return 1;
+    }
     switch ((enum lab_command_kind)c->kind) {
     case LAB_CMD_START:
         sup->started = true;

@@ -16,6 +16,7 @@
 #define SUP_CONNS 2
 
 struct lab_link;
+struct loopback;
 
 struct sup_conn {
     struct io io;
@@ -39,6 +40,7 @@ struct sup {
     struct deferred step;
     bool started, stopping, told_ready, told_stopped;
     const int *netns_fds;             /* one a port of the switch; for RESET */
+    const struct loopback *loopback;  /* NULL = namespaces */
     void (*on_gone)(struct sup *sup); /* main closed its connection */
 };
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "lab/mark.h"
 #include "lab/spawn.h"
 
 #define GENERATIONS_MAX 64
@@ -72,6 +73,8 @@ static bool is_guest(pid_t pid)
 int sweep_kill(const struct box *b, int signo)
 {
     int found = 0;
+    if (b->mark)
+        return mark_kill(b->mark, signo);
     DIR *d = opendir("/proc");
     if (!d)
         return -errno;

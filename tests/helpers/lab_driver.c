@@ -58,6 +58,13 @@ static void on_event(void *ctx, const struct lab_event *e)
            (long long)e->t_ns, (long long)e->value, e->pid, e->stream, e->text ? e->text : "");
 }
 
+/* Whoever opens a lab in the loopback tier writes its mark down; tests read it here. */
+static int on_loopback(void *ctx, uint64_t mark)
+{
+    printf("mark %llu\n", (unsigned long long)mark);
+    return 0;
+}
+
 /* Splits at spaces, in place; "~" inside a word stands for a space. */
 static const char **words(char *text, size_t *ret_n)
 {
@@ -473,7 +480,9 @@ static void serve(void)
 int main(int argc, char **argv)
 {
     struct err err = {0};
-    struct lab_config config = {.plan = &plan, .run_dir = argv[1], .on_event = on_event};
+    struct lab_config config = {
+        .plan = &plan, .run_dir = argv[1], .on_event = on_event, .on_loopback = on_loopback};
+    struct err refused = {0};
     setvbuf(stdout, NULL, _IOLBF, 0);
     arena_init(&plan.arena);
     if (argc != 3 || read_spec(argv[2]) < 0)
@@ -481,7 +490,9 @@ int main(int argc, char **argv)
     if (pcap_path[0])
         config.log_fd = open(pcap_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     int64_t begin = clock_now_ns();
-    if (lab_become_root(&err) < 0 || lab_open(&config, &lab, &err) < 0) {
+    if (lab_become_root(&refused) < 0)
+        config.refused = refused.msg;
+    if (lab_open(&config, &lab, &err) < 0) {
         char text[ERR_MSG_BYTES + ERR_FILE_BYTES];
         printf("open %d %s\n", err.code, err_text(&err, text, sizeof text));
         arena_done(&plan.arena);
@@ -489,6 +500,7 @@ int main(int argc, char **argv)
     }
     printf("open 0 %d %lld %s\n", lab_init_pid(lab), (long long)(clock_now_ns() - begin),
            lab_tier(lab));
+    printf("%s%s", lab_tier_warning(lab), lab_tier_changes(lab));
     serve();
     begin = clock_now_ns();
     lab_close(lab);
