@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "lab/lab.h"
+#include "lab/loopback.h"
+#include "lab/mark.h"
 #include "lab/mounts.h"
 #include "lab/netns.h"
 #include "lab/switch.h"
@@ -99,6 +101,21 @@ static int try_packet(void)
     return try_port(&port_packet);
 }
 
+/* Addresses, a mark that can be read back, orphans that come to us. */
+static int try_loopback(void)
+{
+    static const struct plan none;
+    struct loopback l;
+    struct err err = {0};
+    int r = loopback_open(&l, &none, "", &err);
+    if (r == 0 && (r = mark_wear(l.mark)) == 0 && mark_of_pid(getpid()) != l.mark)
+        r = -ENOENT;
+    if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        r = -errno;
+    loopback_done(&l);
+    return r;
+}
+
 static int try_pidfd(void)
 {
     int fd = pidfd_open_pid(getpid());
@@ -127,33 +144,44 @@ static int try_clone3(void)
     return pid < 0 ? -errno : wait_result((pid_t)pid);
 }
 
+#define IN(TIER) (1u << DOCTOR_TIER_##TIER)
+#define IN_NS    (IN(TUN) | IN(PACKET))
+#define IN_ALL   (IN_NS | IN(LOOPBACK))
+
 struct facility {
     const char *what;
     int (*run)(void);
-    bool needed;
+    unsigned needed;    /* in which tiers */
     const char *remedy; /* NULL = root_cause tells */
 };
 
 static const char old_kernel[] =
     "remedy: Linux 5.11 or later, and a container that lets it through";
 static const struct facility facilities[] = {
-    [DOCTOR_USER_NS] = {"user namespaces, or root", try_user_ns, true, NULL},
-    [DOCTOR_NAMESPACES] = {"PID, mount, network, IPC and UTS namespaces", try_namespaces, true,
+    [DOCTOR_USER_NS] = {"user namespaces, or root", try_user_ns, IN_NS, NULL},
+    [DOCTOR_NAMESPACES] = {"PID, mount, network, IPC and UTS namespaces", try_namespaces, IN_NS,
                            NULL},
-    [DOCTOR_PROC] = {"a /proc of its own", try_proc, true,
+    [DOCTOR_PROC] = {"a /proc of its own", try_proc, IN_NS,
                      "remedy: a container that masks /proc must run with --privileged"},
-    [DOCTOR_TMPFS] = {"a tmpfs of its own", try_tmpfs, true,
+    [DOCTOR_TMPFS] = {"a tmpfs of its own", try_tmpfs, IN_NS,
                       "remedy: run the container with --privileged, or squall outside of it"},
-    [DOCTOR_TUN] = {"links by TUN", try_tun, false,
+    [DOCTOR_TUN] = {"links by TUN", try_tun, IN(TUN),
                     "remedy: sudo chmod 0666 /dev/net/tun, or run with sudo"},
-    [DOCTOR_PACKET] = {"links by veth and AF_PACKET", try_packet, false,
+    [DOCTOR_PACKET] = {"links by veth and AF_PACKET", try_packet, IN(PACKET),
                        "remedy: a kernel with veth and packet sockets"},
-    [DOCTOR_PIDFD] = {"pidfd_open and pidfd_send_signal", try_pidfd, true, old_kernel},
-    [DOCTOR_EPOLL] = {"epoll_pwait2", try_epoll, true, old_kernel},
-    [DOCTOR_CLOSE_RANGE] = {"close_range", try_close_range, true, old_kernel},
-    [DOCTOR_CLONE3] = {"clone3", try_clone3, false, "not needed: clone is used instead"},
+    [DOCTOR_LOOPBACK] =
+        {"loopback addresses, marked processes", try_loopback, IN(LOOPBACK),
+         "remedy: a /proc that shows limits, and no limit of real-time (ulimit -R)"},
+    [DOCTOR_PIDFD] = {"pidfd_open and pidfd_send_signal", try_pidfd, IN_ALL, old_kernel},
+    [DOCTOR_EPOLL] = {"epoll_pwait2", try_epoll, IN_ALL, old_kernel},
+    [DOCTOR_CLOSE_RANGE] = {"close_range", try_close_range, IN_ALL, old_kernel},
+    [DOCTOR_CLONE3] = {"clone3", try_clone3, 0, "not needed: clone is used instead"},
 };
 _Static_assert(ARRAY_SIZE(facilities) == DOCTOR_PROBE_COUNT, "a row for each probe");
+
+static const char *const tier_names[] = {"namespaces, TUN", "namespaces, AF_PACKET", "loopback",
+                                         "none"};
+_Static_assert(ARRAY_SIZE(tier_names) == DOCTOR_TIER_COUNT, "a name for each tier");
 
 int doctor_probe(enum doctor_probe p)
 {
@@ -168,55 +196,115 @@ int doctor_probe(enum doctor_probe p)
     _exit(-facilities[p].run() & 0xff);
 }
 
+/* The probe that a tier lacks and that others stand on, or -1. */
+static int first_missing(const struct doctor_machine *m, enum doctor_tier tier)
+{
+    for (int i = 0; i < DOCTOR_PROBE_COUNT; i++)
+        if (m->results[i] && facilities[i].needed & 1u << tier)
+            return i;
+    return -1;
+}
+
+static const char *remedy_of(const struct doctor_machine *m, int probe)
+{
+    return facilities[probe].remedy ? facilities[probe].remedy
+                                    : root_cause(&m->facts, m->results[probe]);
+}
+
 /* A refused namespace refuses what is made inside of it too: one remedy is enough. */
-static const char *first_missing(const int results[DOCTOR_PROBE_COUNT], int probe)
+static const char *stands_on(const struct doctor_machine *m, int probe)
 {
     bool inside = probe > DOCTOR_NAMESPACES && probe <= DOCTOR_PACKET;
-    if (results[DOCTOR_USER_NS] && (inside || probe == DOCTOR_NAMESPACES))
+    if (m->results[DOCTOR_USER_NS] && (inside || probe == DOCTOR_NAMESPACES))
         return facilities[DOCTOR_USER_NS].what;
-    return results[DOCTOR_NAMESPACES] && inside ? facilities[DOCTOR_NAMESPACES].what : NULL;
+    return m->results[DOCTOR_NAMESPACES] && inside ? facilities[DOCTOR_NAMESPACES].what : NULL;
 }
 
-static void add_line(struct buf *text, const struct facility *f, int result,
-                     const struct root_facts *facts, const char *missing, bool other_link)
+static void add_line(struct buf *text, const struct doctor_machine *m, int probe)
 {
-    if (result == 0) {
+    const struct facility *f = &facilities[probe];
+    const char *missing = stands_on(m, probe);
+    bool link = probe == DOCTOR_TUN || probe == DOCTOR_PACKET;
+    bool other = link && (m->results[DOCTOR_TUN] == 0 || m->results[DOCTOR_PACKET] == 0);
+    if (m->results[probe] == 0)
         buf_printf(text, "ok  %s\n", f->what);
-        return;
-    }
-    if (missing) {
+    else if (missing)
         buf_printf(text, "--  %s: not tried: needs %s\n", f->what, missing);
-        return;
-    }
-    buf_printf(text, "no  %s: %s; %s%s\n", f->what, strerror(-result),
-               f->remedy ? f->remedy : root_cause(facts, result),
-               other_link ? " (not needed: the other kind of link works)" : "");
+    else
+        buf_printf(text, "no  %s: %s; %s%s\n", f->what, strerror(-m->results[probe]),
+                   remedy_of(m, probe), other ? " (not needed: the other kind of link works)" : "");
 }
 
-int doctor_report(struct buf *text, const int results[DOCTOR_PROBE_COUNT],
-                  const struct root_facts *facts)
+static bool is_wanted(const struct doctor_machine *m, enum doctor_tier tier)
 {
-    bool tun = results[DOCTOR_TUN] == 0, packet = results[DOCTOR_PACKET] == 0;
-    bool can = tun || packet;
-    for (int i = 0; i < DOCTOR_PROBE_COUNT; i++) {
-        bool link = i == DOCTOR_TUN || i == DOCTOR_PACKET;
-        can = can && (results[i] == 0 || !facilities[i].needed);
-        add_line(text, &facilities[i], results[i], facts, first_missing(results, i),
-                 link && (tun || packet));
-    }
-    if (can)
-        buf_printf(text, "a lab can run here: namespaces, %s\n", tun ? "TUN" : "AF_PACKET");
+    if (m->wish == LAB_TIER_LOOPBACK && tier < DOCTOR_TIER_LOOPBACK)
+        return false;
+    if (m->wish == LAB_TIER_NAMESPACES && tier == DOCTOR_TIER_LOOPBACK)
+        return false;
+    return tier != DOCTOR_TIER_TUN || !m->no_tun;
+}
+
+enum doctor_tier doctor_tier(const struct doctor_machine *m)
+{
+    enum doctor_tier tier = DOCTOR_TIER_TUN;
+    while (tier < DOCTOR_TIER_NONE && (!is_wanted(m, tier) || first_missing(m, tier) >= 0))
+        tier++;
+    return tier;
+}
+
+/* Why not in this tier, which is better than the one in use. */
+static void say_why(struct buf *text, const struct doctor_machine *m, enum doctor_tier tier)
+{
+    int missing = first_missing(m, tier);
+    if (missing >= 0)
+        buf_printf(text, "needs %s: %s; %s\n", facilities[missing].what,
+                   strerror(-m->results[missing]), remedy_of(m, missing));
+    else if (tier == DOCTOR_TIER_TUN && m->no_tun)
+        buf_add_str(text, "SQUALL_LAB_NO_TUN is set; remedy: unset it\n");
     else
+        buf_printf(text, "%s=%s; remedy: unset it\n", LAB_TIER_VARIABLE,
+                   m->wish == LAB_TIER_LOOPBACK ? "loopback" : "namespaces");
+}
+
+static void add_better(struct buf *text, const struct doctor_machine *m, enum doctor_tier used)
+{
+    struct buf why[DOCTOR_TIER_COUNT] = {0};
+    for (int i = 0; i < (int)used; i++)
+        say_why(&why[i], m, (enum doctor_tier)i);
+    /* one remedy for both kinds of link, where it is the same */
+    bool same = used > DOCTOR_TIER_PACKET &&
+                strcmp(buf_str(&why[DOCTOR_TIER_TUN]), buf_str(&why[DOCTOR_TIER_PACKET])) == 0;
+    for (int i = same ? 1 : 0; i < (int)used; i++)
+        buf_printf(text, "not %s: %s", same && i == 1 ? "namespaces" : tier_names[i],
+                   buf_str(&why[i]));
+    for (int i = 0; i < (int)used; i++)
+        buf_done(&why[i]);
+}
+
+int doctor_report(struct buf *text, const struct doctor_machine *m)
+{
+    enum doctor_tier tier = doctor_tier(m);
+    for (int i = 0; i < DOCTOR_PROBE_COUNT; i++)
+        add_line(text, m, i);
+    if (tier == DOCTOR_TIER_NONE)
         buf_add_str(text, "no lab can run here\n");
-    return can ? 0 : -EPERM;
+    else
+        buf_printf(text, "a lab can run here: %s\n", tier_names[tier]);
+    if (tier == DOCTOR_TIER_LOOPBACK)
+        buf_add_str(text,
+                    "inconclusive there: every check that depends on a fault of packets, "
+                    "connections or names (NetworkChaos, DNSChaos); faults of processes (PodChaos) "
+                    "work\n"
+                    "shared there with this machine: its network and ports, processes, /dev/shm\n");
+    add_better(text, m, tier);
+    return tier == DOCTOR_TIER_NONE ? -EPERM : 0;
 }
 
 int doctor_run(struct buf *text)
 {
-    int results[DOCTOR_PROBE_COUNT];
-    struct root_facts facts;
-    root_facts_read(&facts);
+    struct doctor_machine m = {.wish = lab_tier_asked(), .no_tun = getenv("SQUALL_LAB_NO_TUN")};
+    root_facts_read(&m.facts);
     for (int i = 0; i < DOCTOR_PROBE_COUNT; i++)
-        results[i] = doctor_probe((enum doctor_probe)i);
-    return doctor_report(text, results, &facts);
+        m.results[i] = doctor_probe((enum doctor_probe)i);
+    return doctor_report(text, &m);
 }

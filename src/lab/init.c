@@ -18,6 +18,7 @@
 #include "lab/mark.h"
 #include "lab/mounts.h"
 #include "lab/netns.h"
+#include "lab/root.h"
 #include "loop/child.h"
 #include "loop/signals.h"
 
@@ -163,6 +164,12 @@ static int make_ports(struct init *in, struct err *err)
                            "no links: /dev/net/tun: %s, and veth with AF_PACKET: %s; remedy: sudo "
                            "chmod 0666 /dev/net/tun, or run with sudo",
                            strerror(-tun_error), strerror(-fd));
+        if (fd == -ENOSPC || fd == -EUSERS) {
+            struct root_facts f;
+            root_facts_read(&f);
+            return err_set(err, -EPERM, "network namespace %u of the lab: %s: %s", i, strerror(-fd),
+                           root_cause(&f, fd));
+        }
         if (fd < 0)
             return err_set(err, fd, "link %u of the lab by %s: %s", i, ops->name, strerror(-fd));
         in->netns_fds[i] = fd;

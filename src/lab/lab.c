@@ -214,7 +214,8 @@ static ssize_t receive(struct lab *lab, struct in_message *in, int flags, int *r
 /* Of the machine: another time it would say the same. */
 static bool is_refusal(int r)
 {
-    return r == -EPERM || r == -EACCES || r == -ENODEV || r == -EOPNOTSUPP;
+    return r == -EPERM || r == -EACCES || r == -ENODEV || r == -EOPNOTSUPP || r == -ENOSYS ||
+           r == -EAFNOSUPPORT;
 }
 
 /* The init's first message: the lab stands, or why not. */

@@ -55,52 +55,95 @@ TEST(refusal_is_one_line_that_names_the_doctor)
     ASSERT(!strchr(err.msg, '\n'));
 }
 
-TEST(report_says_no_without_any_link)
+TEST(report_without_a_link_is_the_loopback_tier)
 {
-    int results[DOCTOR_PROBE_COUNT] = {0};
+    struct doctor_machine m = {.facts = plain};
     struct buf text = {0};
-    results[DOCTOR_TUN] = -EACCES;
-    ASSERT_OK(doctor_report(&text, results, &plain));
+    ASSERT_OK(doctor_report(&text, &m));
+    ASSERT_CONTAINS(buf_str(&text), "\na lab can run here: namespaces, TUN\n");
+    ASSERT(!strstr(buf_str(&text), "\nnot "));
+    buf_clear(&text);
+    m.results[DOCTOR_TUN] = -EACCES;
+    ASSERT_OK(doctor_report(&text, &m));
     ASSERT_CONTAINS(buf_str(&text), "no  links by TUN: Permission denied; remedy: ");
     ASSERT_CONTAINS(buf_str(&text), "a lab can run here: namespaces, AF_PACKET\n");
-    results[DOCTOR_PACKET] = -EPERM;
+    ASSERT_CONTAINS(buf_str(&text),
+                    "\nnot namespaces, TUN: needs links by TUN: Permission denied; remedy: sudo");
+    ASSERT(!strstr(buf_str(&text), "inconclusive"));
+    m.results[DOCTOR_PACKET] = -EPERM;
     buf_clear(&text);
-    ASSERT_EQ(doctor_report(&text, results, &plain), -EPERM);
-    ASSERT_CONTAINS(buf_str(&text), "no lab can run here\n");
+    ASSERT_OK(doctor_report(&text, &m));
+    ASSERT_CONTAINS(buf_str(&text), "a lab can run here: loopback\ninconclusive there: ");
+    ASSERT_CONTAINS(buf_str(&text), "\nnot namespaces, AF_PACKET: needs links by veth and ");
+    m.results[DOCTOR_LOOPBACK] = -EADDRNOTAVAIL;
+    buf_clear(&text);
+    ASSERT_EQ(doctor_report(&text, &m), -EPERM);
+    ASSERT_CONTAINS(buf_str(&text), "no lab can run here\nnot namespaces, TUN: ");
+    ASSERT_CONTAINS(buf_str(&text), "\nnot loopback: needs loopback addresses, marked");
     buf_done(&text);
 }
 
 TEST(report_gives_one_remedy_for_what_stands_on_a_refused_namespace)
 {
-    int results[DOCTOR_PROBE_COUNT] = {0};
+    struct doctor_machine m = {.facts = plain};
     struct buf text = {0};
     for (int i = DOCTOR_USER_NS; i <= DOCTOR_PACKET; i++)
-        results[i] = -EPERM;
-    ASSERT_EQ(doctor_report(&text, results, &plain), -EPERM);
+        m.results[i] = -EPERM;
+    ASSERT_OK(doctor_report(&text, &m));
     ASSERT_CONTAINS(buf_str(&text), "no  user namespaces, or root: Operation not permitted; ");
     ASSERT_CONTAINS(buf_str(&text),
                     "\n--  a /proc of its own: not tried: needs user namespaces, or root\n");
     ASSERT_CONTAINS(buf_str(&text), "\n--  links by veth and AF_PACKET: not tried: ");
     ASSERT(strstr(buf_str(&text), "--privileged") == NULL && !strstr(buf_str(&text), "\nno  "));
-    results[DOCTOR_USER_NS] = 0;
+    m.results[DOCTOR_USER_NS] = 0;
     buf_clear(&text);
-    ASSERT_EQ(doctor_report(&text, results, &plain), -EPERM);
+    ASSERT_OK(doctor_report(&text, &m));
     ASSERT_CONTAINS(buf_str(&text), "\nno  PID, mount, network, IPC and UTS namespaces: ");
     ASSERT_CONTAINS(buf_str(&text), "\n--  links by TUN: not tried: needs PID, mount, ");
     buf_done(&text);
 }
 
-TEST(report_needs_what_it_says_and_not_clone3)
+TEST(each_missing_facility_leads_to_its_tier)
 {
+    static const enum doctor_tier left[] = {
+        [DOCTOR_USER_NS] = DOCTOR_TIER_LOOPBACK, [DOCTOR_NAMESPACES] = DOCTOR_TIER_LOOPBACK,
+        [DOCTOR_PROC] = DOCTOR_TIER_LOOPBACK,    [DOCTOR_TMPFS] = DOCTOR_TIER_LOOPBACK,
+        [DOCTOR_TUN] = DOCTOR_TIER_PACKET,       [DOCTOR_PACKET] = DOCTOR_TIER_TUN,
+        [DOCTOR_LOOPBACK] = DOCTOR_TIER_TUN,     [DOCTOR_PIDFD] = DOCTOR_TIER_NONE,
+        [DOCTOR_EPOLL] = DOCTOR_TIER_NONE,       [DOCTOR_CLOSE_RANGE] = DOCTOR_TIER_NONE,
+        [DOCTOR_CLONE3] = DOCTOR_TIER_TUN};
+    _Static_assert(sizeof left / sizeof *left == DOCTOR_PROBE_COUNT, "a tier for each");
     for (int i = 0; i < DOCTOR_PROBE_COUNT; i++) {
-        int results[DOCTOR_PROBE_COUNT] = {0};
+        struct doctor_machine m = {.facts = plain};
         struct buf text = {0};
-        bool optional = i == DOCTOR_TUN || i == DOCTOR_PACKET || i == DOCTOR_CLONE3;
-        results[i] = -EPERM;
-        ASSERT_EQ(doctor_report(&text, results, &plain), optional ? 0 : -EPERM);
+        m.results[i] = -EPERM;
+        ASSERT_EQ(doctor_tier(&m), left[i]);
+        ASSERT_EQ(doctor_report(&text, &m), left[i] == DOCTOR_TIER_NONE ? -EPERM : 0);
         ASSERT_CONTAINS(buf_str(&text), i == 0 ? "no  " : "\nno  ");
         buf_done(&text);
     }
+}
+
+TEST(wishes_are_told_as_the_reason)
+{
+    struct doctor_machine m = {.facts = plain, .wish = LAB_TIER_LOOPBACK};
+    struct buf text = {0};
+    ASSERT_OK(doctor_report(&text, &m));
+    ASSERT_CONTAINS(buf_str(&text), "a lab can run here: loopback\n");
+    ASSERT_CONTAINS(buf_str(&text),
+                    "\nnot namespaces: SQUALL_LAB_TIER=loopback; remedy: unset it\n");
+    buf_clear(&text);
+    m = (struct doctor_machine){.facts = plain, .no_tun = true};
+    ASSERT_OK(doctor_report(&text, &m));
+    ASSERT_CONTAINS(buf_str(&text), "here: namespaces, AF_PACKET\nnot namespaces, TUN: "
+                                    "SQUALL_LAB_NO_TUN is set; remedy: unset it\n");
+    buf_clear(&text);
+    m = (struct doctor_machine){.facts = plain, .wish = LAB_TIER_NAMESPACES};
+    m.results[DOCTOR_USER_NS] = -EPERM;
+    ASSERT_EQ(doctor_report(&text, &m), -EPERM);
+    ASSERT_CONTAINS(buf_str(&text),
+                    "\nnot loopback: SQUALL_LAB_TIER=namespaces; remedy: unset it\n");
+    buf_done(&text);
 }
 
 /* Runs fn in a child; what it returns, or -1. */
@@ -138,9 +181,9 @@ static int no_user_namespaces(void)
     if (lab_become_root(&err) != -EPERM || !strstr(err.msg, "user.max_user_namespaces") ||
         !strstr(err.msg, "squall doctor"))
         return 1;
-    if (doctor_run(&text) != -EPERM || !strstr(buf_str(&text), "no  user namespaces"))
+    if (doctor_run(&text) < 0 || !strstr(buf_str(&text), "no  user namespaces"))
         return 2;
-    return strstr(buf_str(&text), "no lab can run here") ? 0 : 3;
+    return strstr(buf_str(&text), "a lab can run here: loopback\n") ? 0 : 3;
 }
 
 TEST(user_namespaces_taken_away)
@@ -194,7 +237,10 @@ static int filtered(void)
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
         return CANNOT;
     int r = doctor_run(&text);
-    return r == -EPERM && strstr(buf_str(&text), "seccomp filter") ? 0 : 1;
+    return r == 0 && strstr(buf_str(&text), "seccomp filter") &&
+                   strstr(buf_str(&text), "a lab can run here: loopback\n")
+               ? 0
+               : 1;
 }
 
 TEST(unshare_forbidden_by_seccomp)
