@@ -18,8 +18,9 @@
 #include "fault/family.h"
 #include "loop/child.h"
 
-#define FD_FIRST 3
-#define FD_COUNT 4
+#define FD_FIRST       3
+#define FD_COUNT       4
+#define HEADROOM_BYTES (1 << 20)
 
 extern char **environ;
 
@@ -156,13 +157,27 @@ static void ignore_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Near the limit MCL_FUTURE would make any later mapping fail, the stack of a new process too:
+ * worse than being paged out. */
+static void lock_memory(void)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+        return;
+    void *room =
+        mmap(NULL, HEADROOM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room != MAP_FAILED)
+        munmap(room, HEADROOM_BYTES);
+    else
+        (void)mlockall(MCL_CURRENT | MCL_ONFAULT);
+}
+
 /* What can be refused without harm: being the last to be killed or paged out is a wish. */
 static void harden(const char *name)
 {
     int fd CLEANUP(close_p) = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     (void)setsid();
     (void)prctl(PR_SET_NAME, name);
-    (void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+    lock_memory();
     if (fd >= 0)
         (void)!write(fd, "-900", 4);
     if (chdir("/") < 0)
