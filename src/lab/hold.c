@@ -15,8 +15,8 @@ static void *reserve(size_t bytes)
 
 static int open_rooms(struct hold_rooms *r, size_t room_bytes, size_t n)
 {
-    *r = (struct hold_rooms){.room_bytes = room_bytes, .n = n};
-    r->memory = reserve(room_bytes * n);
+    *r = (struct hold_rooms){.room_bytes = PKT_HEAD_BYTES + room_bytes, .n = n};
+    r->memory = reserve(r->room_bytes * n);
     r->held = reserve(sizeof *r->held * n);
     return r->memory && r->held ? 0 : -ENOMEM;
 }
@@ -55,7 +55,7 @@ static struct held *take(struct hold_rooms *r)
     if (r->used_n == r->n)
         return NULL;
     held = &r->held[r->used_n];
-    held->parcel.pkt.p = r->memory + r->room_bytes * r->used_n++;
+    held->parcel.pkt.p = r->memory + r->room_bytes * r->used_n++ + PKT_HEAD_BYTES;
     heap_node_init(&held->node);
     return held;
 }

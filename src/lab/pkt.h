@@ -13,11 +13,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define PKT_MAX_BYTES 65536
+#define PKT_MAX_BYTES  65536
+#define PKT_HEAD_BYTES 32 /* before the IP header: for what a port puts in front of it */
 
 struct pkt {
     struct virtio_net_hdr vnet;
-    unsigned char *p; /* IP header; room for PKT_MAX_BYTES */
+    unsigned char *p; /* IP header; room for PKT_MAX_BYTES, and PKT_HEAD_BYTES before it */
     size_t n;
 };
 

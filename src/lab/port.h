@@ -39,8 +39,8 @@ struct port_place {
 struct port_ops {
     const char *name; /* as in lab_tier */
     int (*make)(struct port *p, const struct port_place *place);
-    int (*read)(struct port *p, struct pkt *ret); /* 0 or -errno; p and room given in *ret */
-    int (*write)(struct port *p, const struct pkt *k);
+    int (*read)(struct port *p, struct pkt *ret);      /* 0 or -errno; p and room given in *ret */
+    int (*write)(struct port *p, const struct pkt *k); /* uses the room before the packet */
 };
 extern const struct port_ops port_tun, port_packet;
 

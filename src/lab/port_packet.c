@@ -13,13 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "lab/port.h"
 
-#define QUEUE_BYTES (8 << 20)
+#define QUEUE_BYTES      (8 << 20)
+#define FRAME_HEAD_BYTES (sizeof(struct virtio_net_hdr) + ETH_HLEN)
+_Static_assert(FRAME_HEAD_BYTES <= PKT_HEAD_BYTES, "the heads fit before a packet");
 
 static void mac_of(unsigned char mac[NL_MAC_BYTES], unsigned side, unsigned index)
 {
@@ -100,14 +101,14 @@ static int packet_make(struct port *p, const struct port_place *place)
 
 static int packet_read(struct port *p, struct pkt *ret)
 {
-    unsigned char eth[ETH_HLEN];
-    struct iovec v[] = {{&ret->vnet, sizeof ret->vnet}, {eth, sizeof eth}, {ret->p, PKT_MAX_BYTES}};
-    ssize_t n = readv(p->fd, v, 3);
+    unsigned char *at = ret->p - FRAME_HEAD_BYTES;
+    ssize_t n = read(p->fd, at, FRAME_HEAD_BYTES + PKT_MAX_BYTES);
     if (n < 0)
         return -errno;
-    if ((size_t)n < sizeof ret->vnet + sizeof eth)
+    if ((size_t)n < FRAME_HEAD_BYTES)
         return -EBADMSG;
-    ret->n = (size_t)n - sizeof ret->vnet - sizeof eth;
+    memcpy(&ret->vnet, at, sizeof ret->vnet);
+    ret->n = (size_t)n - FRAME_HEAD_BYTES;
     if (ret->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
         if (ret->vnet.csum_start < ETH_HLEN)
             return -EBADMSG;
@@ -121,7 +122,7 @@ static int packet_read(struct port *p, struct pkt *ret)
 static int packet_write(struct port *p, const struct pkt *k)
 {
     struct virtio_net_hdr vnet = k->vnet;
-    unsigned char eth[ETH_HLEN];
+    unsigned char *at = k->p - FRAME_HEAD_BYTES, *eth = at + sizeof vnet;
     memcpy(eth, p->mac, NL_MAC_BYTES);
     mac_of(eth + NL_MAC_BYTES, 2, p->index);
     unsigned protocol = k->n && k->p[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP;
@@ -131,8 +132,8 @@ static int packet_write(struct port *p, const struct pkt *k)
         vnet.csum_start = (uint16_t)(vnet.csum_start + ETH_HLEN);
     if (vnet.hdr_len)
         vnet.hdr_len = (uint16_t)(vnet.hdr_len + ETH_HLEN);
-    struct iovec v[] = {{&vnet, sizeof vnet}, {eth, sizeof eth}, {k->p, k->n}};
-    return writev(p->fd, v, 3) < 0 ? -errno : 0;
+    memcpy(at, &vnet, sizeof vnet);
+    return write(p->fd, at, FRAME_HEAD_BYTES + k->n) < 0 ? -errno : 0;
 }
 
 const struct port_ops port_packet = {

@@ -10,11 +10,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define CLIENT_HOST  2
-#define SERVICE_HOST 10
-#define DUE_EVERY    16 /* packets read between two looks at what is due */
-#define LOG_SNAPLEN  PCAPNG_SNAPLEN_MAX
-#define LOG_FLUSH_NS (50 * NS_PER_MS)
+#define CLIENT_HOST     2
+#define SERVICE_HOST    10
+#define DUE_EVERY       16 /* packets read between two looks at what is due */
+#define LOG_SNAPLEN     PCAPNG_SNAPLEN_MAX
+#define SLEPT_NS        (20 * NS_PER_US)
+#define EARLY_NS        (30 * NS_PER_US)
+#define AWAKE_WITHIN_NS (250 * NS_PER_US)
+#define LOG_FLUSH_NS    (50 * NS_PER_MS)
 
 static const unsigned char net6[12] = {0xfd, 0x73, 0x71, 0x75, 0x61, 0x6c};
 
@@ -133,6 +136,22 @@ static int destination(const struct vswitch *sw, const struct pkt *k)
     return -EBADMSG;
 }
 
+static void learn_wake(struct vswitch *sw, int64_t took_ns)
+{
+    took_ns = took_ns < 0 ? 0 : took_ns > EARLY_NS ? EARLY_NS : took_ns;
+    sw->wake_ns += (took_ns - sw->wake_ns) / 8;
+}
+
+/* When a packet that was just read had come. One that woke the switch has waited for that already,
+ * about as long as its own timers do. */
+static int64_t arrival(struct vswitch *sw)
+{
+    int64_t now_ns = sw->config.now(sw->config.ctx);
+    bool woke = sw->first && sw->loop.now_ns - sw->turn_ns > SLEPT_NS;
+    sw->first = false;
+    return woke ? now_ns - sw->wake_ns : now_ns;
+}
+
 void switch_packet(struct vswitch *sw, unsigned from)
 {
     struct parcel *p = &sw->scratch;
@@ -155,22 +174,36 @@ void switch_packet(struct vswitch *sw, unsigned from)
         return;
     }
     p->note[0] = '\0';
-    p->came_ns = sw->config.now(sw->config.ctx);
+    p->came_ns = arrival(sw);
     chain_enter(&sw->chain, p);
 }
 
 void switch_run_due(struct vswitch *sw)
 {
     int64_t next_ns = chain_run_due(&sw->chain);
-    if (next_ns == INT64_MAX)
+    if (timer_running(&sw->due) && next_ns == sw->next_ns)
+        return;
+    sw->next_ns = next_ns;
+    if (next_ns == INT64_MAX) {
         timer_stop(&sw->loop, &sw->due);
-    else if (!timer_running(&sw->due) || sw->due.node.key != next_ns)
-        timer_start(&sw->loop, &sw->due, next_ns);
+        return;
+    }
+    sw->early = next_ns - sw->config.now(sw->config.ctx) > AWAKE_WITHIN_NS;
+    timer_start(&sw->loop, &sw->due, next_ns - (sw->early ? EARLY_NS : 0));
 }
 
+/* After a sleep the processor takes its time to come back, and no two times the same: so it is
+ * asked for a little early, and the rest is waited out awake. Between short sleeps it does not pay.
+ */
 static void on_due(struct loop *loop, struct timer *timer)
 {
-    switch_run_due(container_of(timer, struct vswitch, due));
+    struct vswitch *sw = container_of(timer, struct vswitch, due);
+    int64_t begin_ns = sw->config.now(sw->config.ctx), now_ns = begin_ns;
+    if (sw->early)
+        learn_wake(sw, begin_ns - (sw->next_ns - EARLY_NS));
+    while (now_ns < sw->next_ns && now_ns - begin_ns < EARLY_NS)
+        now_ns = sw->config.now(sw->config.ctx);
+    switch_run_due(sw);
 }
 
 /* 0 = one packet was dealt with; -EAGAIN = no more for now; -EBADFD = never again. */
@@ -256,7 +289,8 @@ int switch_init(struct vswitch *sw, const struct switch_config *config)
     timer_init(&sw->due, on_due);
     names_init(&sw->names, config->hosts, config->hosts_n);
     sw->ports = xcalloc(sw->ports_n, sizeof *sw->ports);
-    sw->scratch.pkt.p = xmalloc(PKT_MAX_BYTES);
+    sw->room = xmalloc(PKT_HEAD_BYTES + PKT_MAX_BYTES);
+    sw->scratch.pkt.p = sw->room + PKT_HEAD_BYTES;
     make_links(sw);
     r = open_log(sw);
     const struct chain_config chain = {.links = sw->links,
@@ -277,8 +311,11 @@ int switch_run(struct vswitch *sw)
 {
     int r;
     prctl(PR_SET_TIMERSLACK, 1UL);
-    while ((r = loop_turn(&sw->loop, -1)) == 0)
-        ;
+    do {
+        sw->first = true;
+        sw->turn_ns = clock_now_ns();
+        r = loop_turn(&sw->loop, -1);
+    } while (r == 0);
     return r;
 }
 
@@ -290,6 +327,6 @@ void switch_done(struct vswitch *sw)
     loop_done(&sw->loop);
     free(sw->ports);
     free(sw->links);
-    free(sw->scratch.pkt.p);
+    free(sw->room);
     *sw = (struct vswitch){0};
 }

@@ -34,7 +34,7 @@
 #define SWITCH_RESOLVER_TEXT "10.213.0.1"
 #define SWITCH_PORTS_MAX     IMPAIR_PORTS
 #define SWITCH_TO_RESOLVER   SWITCH_PORTS_MAX
-#define SWITCH_BATCH         64 /* packets a port and turn */
+#define SWITCH_BATCH         16 /* packets a port and turn: small, so that both ends work meanwhile */
 
 struct link_counters {
     uint64_t packets, bytes; /* forwarded */
@@ -87,9 +87,15 @@ struct vswitch {
     unsigned ports_n;
     struct link *links;
     struct switch_counters counters;
-    struct parcel scratch;
+    unsigned char *room;
+    struct parcel scratch; /* the packet that is being dealt with, in room */
     struct chain chain;
     struct timer due;
+    int64_t next_ns; /* that it is for */
+    int64_t wake_ns; /* how long the processor takes to come back from a sleep, lately */
+    int64_t turn_ns; /* when the turn began to wait */
+    bool early;      /* `due` was asked for before its time */
+    bool first;      /* no packet was read in this turn yet */
     struct io control;
     struct names names;
     struct timer log_flush;
