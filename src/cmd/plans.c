@@ -3,11 +3,32 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/units.h"
 
 int64_t plans_fault_duration(const struct plans_loaded *l, size_t phase)
 {
     int64_t asked = l->plan->phases[phase].duration_ns;
     return asked >= 0 ? asked : l->manifests[phase].duration_ns;
+}
+
+int plans_seed(const struct plan *plan, const char *asked, uint64_t *ret, struct err *err)
+{
+    int64_t given = 0;
+    uint64_t seed = plan->seed;
+    if (asked && (units_int(str_of(asked), &given) < 0 || given < 0))
+        return err_set(err, -EINVAL, "--seed wants a whole number, not \"%s\"", asked);
+    if (asked)
+        seed = (uint64_t)given;
+    while (seed == 0) {
+        if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+            return err_set(err, -errno, "getrandom: %s", strerror(errno));
+        seed >>= 12; /* so that it survives JSON and a person's copying */
+    }
+    *ret = seed;
+    return 0;
 }
 
 static void print_notes(const struct manifest *m, const struct plan *plan, const char *file)

@@ -3,30 +3,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/units.h"
 #include "cmd/run.h"
 #include "version.h"
 
 int run_set_seed(struct run *run, struct err *err)
 {
-    int64_t given = 0;
-    run->seed = run->plan->seed;
-    if (run->options.seed && (units_int(str_of(run->options.seed), &given) < 0 || given < 0))
-        return err_set(err, -EINVAL, "--seed wants a whole number, not \"%s\"", run->options.seed);
-    if (run->options.seed)
-        run->seed = (uint64_t)given;
-    while (run->seed == 0) {
-        if (getrandom(&run->seed, sizeof run->seed, 0) != sizeof run->seed)
-            return err_set(err, -errno, "getrandom: %s", strerror(errno));
-        run->seed >>= 12; /* so that it survives JSON and a person's copying */
-    }
-    return 0;
+    return plans_seed(run->plan, run->options.seed, &run->seed, err);
 }
 
 static void describe_machine(struct run *run)
