@@ -31,7 +31,7 @@ from common import BUILD, LIMIT_S, ROOT, Squall, main
 PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(p, ROOT) for p in glob.glob(ROOT + "/docs/**/*.md", recursive=True))
 EXAMPLES = sorted(glob.glob(ROOT + "/packs/examples/*.yaml"))
-COMMANDS = ("run", "lint", "explain", "report", "undo", "doctor")
+COMMANDS = ("run", "lint", "explain", "report", "lab", "chaos", "undo", "doctor")
 NOT_RUN = re.compile(r"(git clone|sudo|make|bash \.ci|tools/|cd squall$)")
 PLAN_KEYS = ("name", "about", "tags", "seed", "include", "vars", "lab", "load", "storm", "checks")
 CHECK_KINDS = ("nothing lost", "latency", "errors", "recovers", "log", "metric")
