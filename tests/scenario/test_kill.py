@@ -14,6 +14,7 @@ PLAN = """
 squall: 1
 name: kill
 lab:
+  ipv6: true
   services:
     redis:
       labels: {app: redis}
@@ -42,12 +43,19 @@ name: next
 lab: {services: {a: {run: sleep 100}}}
 storm: [{baseline: 10ms}]
 """
-FAULT = """
+HEAD = """
 apiVersion: chaos-mesh.org/v1alpha1
-kind: PodChaos
 metadata: {name: f}
-spec: {action: pod-failure, mode: all, duration: 600ms, selector: {labelSelectors: {app: redis}}}
 """
+FAULTS = [HEAD + text for text in ("""kind: PodChaos
+spec: {action: pod-failure, mode: all, duration: 600ms, selector: {labelSelectors: {app: redis}}}
+""", """kind: NetworkChaos
+spec: {action: delay, mode: all, selector: {labelSelectors: {app: redis}}, delay: {latency: 50ms, jitter: 20ms}}
+""", """kind: NetworkChaos
+spec: {action: partition, mode: all, selector: {labelSelectors: {app: redis}}}
+""", """kind: DNSChaos
+spec: {action: error, mode: all, selector: {labelSelectors: {app: redis}}}
+""")]
 
 
 def family(folder):
@@ -71,6 +79,7 @@ def family(folder):
 
 class Kill(Squall):
     def one_round(self, rng, plan):
+        self.write("fault.yaml", rng.choice(FAULTS))
         with open(os.path.join(self.dir, "out"), "w") as out:
             p = self.start("run", plan, "--out", self.run_file(), "--quiet", stdout=out, stderr=out)
         # the start has the narrow windows, so it gets more than its share
@@ -125,7 +134,6 @@ class Kill(Squall):
     def test_random_kills(self):
         rng = random.Random(SEED)
         plan = self.write("plan.yaml", PLAN)
-        self.write("fault.yaml", FAULT)
         seen = {}
         print("seed %d, %d rounds" % (SEED, ROUNDS))
         for i in range(ROUNDS):
