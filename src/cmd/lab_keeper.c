@@ -184,12 +184,12 @@ static void on_tick(struct loop *loop, struct timer *timer)
     timer_start(loop, timer, loop->now_ns + TICK_NS);
 }
 
-static void tell_recovered(struct keeper *k)
+static void tell_lines(struct keeper *k, enum live_tone tone, const char *area, const char *head,
+                       const char *lines)
 {
-    for (struct str rest = str_of(buf_str(&k->bed.recovered)); rest.n;) {
+    for (struct str rest = str_of(lines); rest.n;) {
         struct str line = str_split(&rest, '\n');
-        keeper_line(k, clock_now_ns(), k->bed.undo_failed ? LIVE_BAD : LIVE_WARN, "undo",
-                    "earlier squall: %.*s", (int)line.n, line.p);
+        keeper_line(k, clock_now_ns(), tone, area, "%s%.*s", head, (int)line.n, line.p);
     }
 }
 
@@ -229,11 +229,14 @@ static int open_all(struct keeper *k, struct err *err)
 
 static void greet(struct keeper *k)
 {
-    tell_recovered(k);
+    tell_lines(k, k->bed.undo_failed ? LIVE_BAD : LIVE_WARN, "undo",
+               "earlier squall: ", buf_str(&k->bed.recovered));
     timer_init(&k->tick, on_tick);
     timer_start(&k->loop, &k->tick, clock_now_ns());
     keeper_line(k, clock_now_ns(), LIVE_PLAIN, "lab", "%s: seed %llu, %s", k->name,
                 (unsigned long long)k->seed, lab_tier(k->bed.lab));
+    tell_lines(k, LIVE_WARN, "tier", "", lab_tier_warning(k->bed.lab));
+    tell_lines(k, LIVE_PLAIN, "tier", "", lab_tier_changes(k->bed.lab));
     lab_start(k->bed.lab);
 }
 

@@ -237,6 +237,14 @@ static void answer_enter(struct keeper *k, struct keeper_conn *c, const struct a
     for (size_t i = 0; i < k->plan->services_n; i++) {
         if (strcmp(k->plan->services[i].name, ask->name) == 0) {
             int r = lab_world(k->bed.lab, (int)i, &w);
+            if (r == -EOPNOTSUPP) {
+                keeper_refuse(k, c, EXIT_TARGET,
+                              "this lab (%s) has no namespaces to enter: its services run on this "
+                              "machine itself, at the addresses that squall lab status shows; "
+                              "squall doctor says how to get a better lab",
+                              lab_tier(k->bed.lab));
+                return;
+            }
             if (r < 0) {
                 keeper_refuse(k, c, EXIT_TARGET, "the lab does not give away \"%s\": %s", ask->name,
                               strerror(-r));

@@ -321,6 +321,15 @@ class Cases:
             self.expect(0, "lab", "down")
         self.assertEqual(drawn[:3], drawn[3:])
 
+    def test_without_namespaces(self):
+        self.env["SQUALL_LAB_TIER"] = "loopback"
+        out = self.up()
+        self.assertIn("a lesser lab", out)
+        self.assertRegex(self.status()[0]["services"][0]["address"], r"^127\.213\.")
+        self.assertIn("squall doctor", self.expect(4, "lab", "enter", "client", "--", "true"))
+        self.expect(0, "chaos", "apply", self.fault)
+        self.expect(0, "lab", "down")
+
     # --- several labs, none, stale ones
 
     def test_no_lab(self):
