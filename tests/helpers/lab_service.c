@@ -1,18 +1,19 @@
 /*
  * lab_service - services that behave, and services that do not, for the lab's tests.
  *
- * usage: lab_service MODE [PORT] [N]. echo PORT: answers each line with its host name and the line.
- * http PORT FILE: 200 when FILE exists, else 503. daemon PORT N: a daemonised grandchild listens,
- * main exits with 3 after N ms. stubborn: ignores SIGTERM. flood: writes without end. binary: a
- * line of all byte values. herd N: leaves N daemons behind, then waits. hide: a child in a network
- * namespace of its own. die N: exits with N. connect NAME PORT: one line to NAME, prints the
- * answer.
+ * usage: lab_service MODE [PORT] [N]. PORT to listen on may be ADDRESS:PORT. echo PORT: answers
+ * each line with its host name and the line. http PORT FILE: 200 when FILE exists, else 503. daemon
+ * PORT N: a daemonised grandchild listens, main exits with 3 after N ms. stubborn: ignores SIGTERM.
+ * flood: writes without end. binary: a line of all byte values. herd N: leaves N daemons behind,
+ * then waits. hide: a child in a network namespace of its own. die N: exits with N. connect NAME
+ * PORT: one line to NAME, prints the answer.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,13 @@ static _Noreturn void wait_for_ever(void)
 static int listen_on(const char *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    const char *colon = strchr(port, ':');
+    char address[64];
+    snprintf(address, sizeof address, "%.*s", colon ? (int)(colon - port) : 7,
+             colon ? port : "0.0.0.0");
+    inet_pton(AF_INET, address, &a.sin_addr);
+    a.sin_port = htons((uint16_t)atoi(colon ? colon + 1 : port));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 64) < 0)
         return -1;
@@ -178,6 +185,35 @@ static _Noreturn void run_binary(void)
     wait_for_ever();
 }
 
+/* The backlog takes what the others connect meanwhile. */
+static int run_mesh(const char *port, int n)
+{
+    int fd = listen_on(port), reached = 0;
+    char name[32];
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+    if (fd < 0)
+        return fail("bind");
+    printf("listening on %s\n", port);
+    fflush(stdout);
+    close(accept(fd, NULL, NULL));
+    for (int i = 0, tries = 0; i < n && tries < 1000; tries++) {
+        snprintf(name, sizeof name, "s%d", i);
+        int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (getaddrinfo(name, port, &hints, &found) != 0)
+            return fail("resolve");
+        bool there = connect(c, found->ai_addr, found->ai_addrlen) == 0;
+        freeaddrinfo(found);
+        close(c);
+        i += there;
+        reached = i;
+        if (!there) /* it does not listen yet */
+            usleep(10000);
+    }
+    printf("reached %d of %d\n", reached, n);
+    fflush(stdout);
+    wait_for_ever();
+}
+
 static int run_connect(const char *name, const char *port)
 {
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
@@ -217,6 +253,8 @@ int main(int argc, char **argv)
         run_flood();
     if (strcmp(mode, "binary") == 0)
         run_binary();
+    if (strcmp(mode, "mesh") == 0)
+        return run_mesh(one, atoi(two));
     if (strcmp(mode, "connect") == 0)
         return run_connect(one, two);
     if (strcmp(mode, "die") == 0)

@@ -621,6 +621,28 @@ class Cases(Tier):
         if b"__asan_init" not in read(DRIVER):
             self.assertLess(took[2][0], 0.5)
 
+    def test_fifty_services_all_reach_each_other(self):
+        n = 50
+        spec = "".join("service s%d\nrun %s mesh 7000 %d\nready tcp 7000\nwithin 30000\ngrace 0\n" %
+                       (i, self.service, n) for i in range(n))
+        lab = Lab(self, spec)
+        self.labs.append(lab)
+        begin = time.monotonic()
+        lab.up()
+        up = time.monotonic() - begin
+        opened = int(lab.opened.split()[3]) / 1e9
+        deadline = time.monotonic() + LIMIT_S
+        while lab.count("LOG s[0-9]+ .* reached %d of %d$" % (n, n)) < n:  # the look that found it ready began it
+            self.assertLess(time.monotonic(), deadline, [l for l in lab.lines if "reached" in l][:5])
+            time.sleep(0.05)
+        lab.down()
+        self.quit(lab)
+        closed = int(lab.lines[-1].split()[1]) / 1e9
+        print("%s: fifty services: open %.0f ms, all ready after %.0f more, close %.0f" %
+              (type(self).__name__, 1e3 * opened, 1e3 * up, 1e3 * closed), flush=True)
+        if b"__asan_init" not in read(DRIVER):
+            self.assertLess(opened + up, 1)
+
 
 class RootTun(Cases, unittest.TestCase):
     needs = "root"
