@@ -1,6 +1,7 @@
 #include "cmd/bed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,8 @@ static int open_lab(struct bed *b, int agent_wire, const char *refused, struct e
                                 .on_event = on_lab_event,
                                 .ctx = b,
                                 .agent_wire = agent_wire,
+                                .log_fd = b->log_fd,
+                                .log_lost = &b->log_lost,
                                 .on_wait = on_wait,
                                 .refused = refused,
                                 .on_loopback = on_loopback};
@@ -102,11 +105,40 @@ static int open_lab(struct bed *b, int agent_wire, const char *refused, struct e
     return r;
 }
 
+static int open_log(struct bed *b, struct err *err)
+{
+    const char *path = b->config.pcap;
+    if (!path)
+        return 0;
+    b->log_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (b->log_fd < 0) {
+        int e = errno;
+        b->log_fd = 0;
+        return err_set(err, -e, "cannot create packet log '%s': %s", path, strerror(e));
+    }
+    return 0;
+}
+
+/* One that holds nothing is not left behind. */
+static void close_log(struct bed *b)
+{
+    struct stat st;
+    if (b->log_fd == 0)
+        return;
+    b->logged = fstat(b->log_fd, &st) == 0 && st.st_size > 0;
+    if (!b->logged)
+        unlink(b->config.pcap);
+    close(b->log_fd);
+    b->log_fd = 0;
+}
+
 int bed_open(struct bed *b, const struct bed_config *config, struct err *err)
 {
     int wire[2], r;
     struct err refused = {0};
     b->config = *config;
+    if ((r = open_log(b, err)) < 0)
+        return r;
     recover_earlier(b);
     bool can = lab_become_root(&refused) == 0;
     if ((r = lab_wire(wire)) < 0)
@@ -135,6 +167,7 @@ int bed_close(struct bed *b, struct err *err)
         lab_close(b->lab);
         b->lab = NULL;
     }
+    close_log(b);
     if (!b->guard)
         return 0;
     if (b->guard_io.fn)
@@ -143,6 +176,20 @@ int bed_close(struct bed *b, struct err *err)
         b->undo_failed = true;
     b->guard = NULL;
     return r;
+}
+
+void bed_tell_log(const struct bed *b, bool quiet)
+{
+    if (!b->config.pcap)
+        return;
+    if (!b->logged)
+        fprintf(stderr, "squall: no packet log: no packet passed through squall\n");
+    else if (!quiet)
+        printf("packet log: %s\n", b->config.pcap);
+    if (b->log_lost)
+        fprintf(stderr,
+                "squall: packet log %s: %llu packets could not be written; is the disk full?\n",
+                b->config.pcap, (unsigned long long)b->log_lost);
 }
 
 void bed_done(struct bed *b)

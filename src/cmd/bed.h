@@ -24,6 +24,7 @@ struct bed_config {
     lab_event_fn *on_lab;
     guard_event_fn *on_guard;
     void *ctx;
+    const char *pcap; /* file for the packet log, to be made; NULL = none */
     /* When the guard stands and nothing else is made yet: the place for what the owner itself has
      * to note. NULL = nothing. */
     int (*on_guarded)(void *ctx, struct err *err);
@@ -36,10 +37,15 @@ struct bed {
     struct io lab_io, guard_io;
     char run_dir[128];
     struct buf recovered; /* one line a change that an earlier squall had left */
+    int log_fd;           /* of the packet log, 0 = none */
+    uint64_t log_lost;    /* packets that it could not take (disk full) */
+    bool logged;          /* there is a packet log; known after bed_close */
     bool undo_failed;     /* of what an earlier one left, or of what this one did */
 };
 
 int bed_open(struct bed *b, const struct bed_config *config, struct err *err);
 /* -EBUSY when the guard could not confirm an undo; err says which. */
 int bed_close(struct bed *b, struct err *err);
+/* After bed_close: where the packet log is, and what is missing in it. */
+void bed_tell_log(const struct bed *b, bool quiet);
 void bed_done(struct bed *b);

@@ -212,6 +212,7 @@ static int open_all(struct keeper *k, struct err *err)
                                 .on_lab = on_lab_event,
                                 .on_guard = keeper_guard_event,
                                 .ctx = k,
+                                .pcap = k->pcap,
                                 .on_guarded = on_guarded};
     int r = loop_init(&k->loop);
     if (r < 0)
@@ -251,6 +252,7 @@ static void close_all(struct keeper *k, struct err *err)
     } else if (k->state != KEEPER_STARTING) {
         keeper_line(k, clock_now_ns(), LIVE_DIM, "undo", "confirmed: nothing is left");
     }
+    bed_tell_log(&k->bed, k->detached);
     if (k->bed.undo_failed)
         k->exit_status = EXIT_UNDO;
     if (k->failure[0] && !err->code)

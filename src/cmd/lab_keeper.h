@@ -60,6 +60,7 @@ struct keeper {
     const struct plan *plan;
     uint64_t seed;
     char name[PLACE_NAME_BYTES];
+    const char *pcap; /* file for the packet log; NULL = none */
     bool detached, no_color;
     int out_fd;   /* where a person reads the start */
     int err_fd;   /* detached: where a person reads why it did not start; else -1 */

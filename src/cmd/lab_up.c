@@ -15,7 +15,7 @@
 #include "loop/child.h"
 
 struct up_options {
-    const char *seed, *name;
+    const char *seed, *name, *pcap;
     bool detach, no_color;
     struct option_list sets, words;
 };
@@ -128,6 +128,7 @@ static int up_plan(const struct up_options *o, const struct plan *plan)
     int status;
     k->plan = plan;
     k->no_color = o->no_color;
+    k->pcap = o->pcap;
     if (o->name)
         snprintf(k->name, sizeof k->name, "%s", o->name);
     else
@@ -175,6 +176,8 @@ int lab_up_main(int argc, char **argv)
         {"detach", NULL, "or -d: comes back when the lab is up, and leaves it running",
          .flag = &o.detach},
         {"name", "NAME", "the lab's name (default: the plan's)", .text = &o.name},
+        {"pcap", "FILE", "also write a packet log (pcapng) with the fate of each packet",
+         .text = &o.pcap},
         {"set", "PATH=VALUE", "override one key of the plan, as for run; repeatable",
          .list = &o.sets},
         {"seed", "N", "the seed of every draw of a fault (default: the plan's, else a new one)",

@@ -187,6 +187,7 @@ static int conclude(struct run *run)
     int status =
         finish_run(run->record, &run->options.reports,
                    run->options.quiet ? NULL : report_find("text"), !run->options.no_color, true);
+    bed_tell_log(&run->bed, run->options.quiet);
     if (run->failure[0])
         fprintf(stderr, "squall: %s\n", run->failure);
     return run->exit_status ? run->exit_status : status;
@@ -247,12 +248,13 @@ static int run_all(const struct run_options *o, int argc, char **argv)
 {
     if (o->plans.n == 1 && !pack_is_folder(o->plans.v[0]))
         return run_one(o, o->plans.v[0]);
-    if (o->out || o->reports.n) {
+    if (o->out || o->pcap || o->reports.n) {
         fprintf(stderr,
                 "squall run: --%s names one file, but there are several plans; make reports of "
-                "their run files "
-                "with squall report\n",
-                o->out ? "out" : "report");
+                "their run files with squall report, and packet logs plan by plan\n",
+                o->out    ? "out"
+                : o->pcap ? "pcap"
+                          : "report");
         return EXIT_USAGE;
     }
     return pack_run(&o->plans, argc, argv);
@@ -266,6 +268,8 @@ static int run_main(int argc, char **argv)
         {"out", "FILE", "the run file (default NAME-TIME.run in this folder)", .text = &o.out},
         {"report", "FORMAT=FILE", "also write a report: json, junit, markdown or text; repeatable",
          .list = &o.reports},
+        {"pcap", "FILE", "also write a packet log (pcapng) with the fate of each packet in the lab",
+         .text = &o.pcap},
         {"set", "PATH=VALUE", "override one key of the plan, e.g. vars.defects=B40; repeatable",
          .list = &o.sets},
         {"seed", "N", "the seed of every random draw (default: the plan's, else a new one)",

@@ -42,7 +42,7 @@ enum run_state {
 struct run;
 
 struct run_options {
-    const char *out, *seed;
+    const char *out, *seed, *pcap;
     bool quiet, no_color;
     struct option_list sets, reports, plans;
 };

@@ -91,7 +91,8 @@ int run_lab_open(struct run *run, struct err *err)
                                 .loop = &run->loop,
                                 .on_lab = on_lab_event,
                                 .on_guard = run_storm_guard_event,
-                                .ctx = run};
+                                .ctx = run,
+                                .pcap = run->options.pcap};
     return bed_open(&run->bed, &config, err);
 }
 

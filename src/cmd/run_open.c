@@ -64,6 +64,8 @@ int run_open(struct run *run, struct err *err)
         0)
         return err_set(err, r, "signals: %s", strerror(-r));
     run->series = series_store_new();
+    if (run->options.pcap && run->plan->services_n == 0)
+        return err_set(err, -EINVAL, "a packet log needs a lab, and this plan has none");
     if (run->plan->services_n > 0 && (r = run_lab_open(run, err)) < 0)
         return r;
     if ((r = open_record(run, err)) < 0)

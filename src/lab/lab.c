@@ -511,8 +511,11 @@ static void flush_log(struct lab *lab)
     if (send(lab->control_fd, &c, sizeof c, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return;
     while (poll(&p, 1, LOG_FLUSH_MS) > 0 && recv(lab->control_fd, &a, sizeof a, MSG_DONTWAIT) > 0)
-        if (a.serial == c.serial)
+        if (a.serial == c.serial) {
+            if (lab->config.log_lost)
+                *lab->config.log_lost = (uint64_t)a.value;
             return;
+        }
 }
 
 void lab_close(struct lab *lab)

@@ -47,6 +47,22 @@ class Network(Squall):
         p50, p99 = re.search(r"added (\d+)ms p50, (\d+)ms p99 \(asked 500ms \+-100ms\)", self.measured()).groups()
         self.assertTrue(400 <= int(p50) <= 600 and 500 <= int(p99) <= 602, self.measured())
 
+    def test_packet_log(self):
+        log = os.path.join(self.dir, "p.pcapng")
+        out = self.pack("redis-latency", "--pcap", log, status=0)
+        self.assertIn("packet log: " + log, out)
+        with open(log, "rb") as f:
+            data = f.read()
+        self.assertIn(b"to redis: redis-latency: delayed 0.", data)
+        os.remove(self.run_file())
+        self.assertIn("File exists", self.expect(4, "run", os.path.join(self.dir, "network/redis-latency.yaml"), "--pcap",
+                                                 log, "--out", self.run_file()))
+        with open(log, "rb") as f:
+            self.assertEqual(f.read(), data)  # as it was
+        bare = self.write("bare.yaml", "squall: 1\nname: bare\nstorm: [{baseline: 10ms}]\n")
+        self.assertIn("needs a lab", self.expect(4, "run", bare, "--pcap", self.run_file("q"), "--out", self.run_file()))
+        self.assertFalse(os.path.exists(self.run_file("q")))
+
     def test_a_defect_is_caught_in_each(self):
         for name in ("redis-partition", "redis-answers-lost", "redis-latency"):
             with self.subTest(name):
