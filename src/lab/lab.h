@@ -63,6 +63,7 @@ struct lab_config {
     void *ctx;
     int agent_wire;             /* the lab's end of a pair from lab_wire; 0 = lab_open makes one */
     int log_fd;                 /* a file for the packet log; 0 = none; stays the caller's */
+    uint64_t *log_lost;         /* packets that it could not take, known after lab_close */
     void (*on_wait)(void *ctx); /* called at least every 100 ms while lab_open waits; may be NULL */
     const char *refused;        /* why lab_become_root failed; NULL = it did not */
     /* The loopback tier is about to be used: `mark` (mark.h) is to be written down before anything
