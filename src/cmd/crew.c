@@ -115,6 +115,7 @@ void crew_take(struct crew *c, const struct lab_event *e, enum crew_stage stage,
             units_human_duration(e->value, wait, sizeof wait));
         break;
     case LAB_SERVICE_GAVE_UP: on_gave_up(m, e, name, stage, news); break;
+    case LAB_SERVICE_WARNING: say(news, LIVE_WARN, "%s", e->text); break;
     case LAB_SERVICE_HELD: set_state(m, "held down", false); break;
     case LAB_SERVICE_STOPPED: set_state(m, "stopped", false); break;
     case LAB_LOG: keep_line(m, e->text); break;

@@ -159,11 +159,12 @@ static int make_ports(struct init *in, struct err *err)
             ops = &port_packet;
             fd = make_port(in, i, &place, ops);
         }
-        if (fd < 0 && tun_error)
-            return err_set(err, fd,
-                           "no links: /dev/net/tun: %s, and veth with AF_PACKET: %s; remedy: sudo "
-                           "chmod 0666 /dev/net/tun, or run with sudo",
-                           strerror(-tun_error), strerror(-fd));
+        if (fd < 0 && tun_error) /* the same twice: it is not the device that is refused */
+            return err_set(err, fd, "no links: /dev/net/tun: %s, and veth with AF_PACKET: %s%s",
+                           strerror(-tun_error), strerror(-fd),
+                           fd == tun_error ? ""
+                                           : "; remedy: sudo chmod 0666 /dev/net/tun, or run with "
+                                             "sudo");
         if (fd == -ENOSPC || fd == -EUSERS) {
             struct root_facts f;
             root_facts_read(&f);

@@ -218,6 +218,15 @@ static bool is_refusal(int r)
            r == -EAFNOSUPPORT;
 }
 
+static int say_refusal(struct err *err, int r, const char *text)
+{
+    struct root_facts f;
+    root_facts_read(&f);
+    bool knows = strstr(text, "remedy: ");
+    return err_set(err, r, "%s%s%s (see squall doctor)", text, knows ? "" : "; ",
+                   knows ? "" : root_cause(&f, r));
+}
+
 /* The init's first message: the lab stands, or why not. */
 static int await_up(struct lab *lab, struct err *err)
 {
@@ -250,7 +259,7 @@ static int await_up(struct lab *lab, struct err *err)
     }
     r = e.value < 0 && e.value > -4096 ? (int)e.value : -EIO;
     if (!lab->on_loopback && is_refusal(r))
-        return err_set(err, r == -EACCES ? -EPERM : r, "%s (see squall doctor)", e.text);
+        return say_refusal(err, r == -EACCES ? -EPERM : r, e.text);
     return err_set(err, r, "%s", e.text);
 }
 

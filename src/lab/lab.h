@@ -35,6 +35,7 @@ enum lab_event_kind {
     LAB_SERVICE_EXITED,    /* text: "exited with 1", "killed by SIGKILL", "exec failed: ..." */
     LAB_SERVICE_BACKOFF,   /* value = ns until the next start */
     LAB_SERVICE_GAVE_UP,   /* restart policy is exhausted or never; text: how it ended, and that */
+    LAB_SERVICE_WARNING,   /* text: what is not as it should be, although it works */
     LAB_SERVICE_HELD,      /* stopped by a fault and kept down */
     LAB_SERVICE_STOPPED,   /* by lab_stop */
     LAB_LOG,               /* one output line: text, stream 1 or 2 */

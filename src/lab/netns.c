@@ -147,9 +147,12 @@ int netns_make(struct port *p, const struct port_place *place, uint32_t addr, un
     CLEANUP(close_p) int home = netns_here();
     if (home < 0)
         return home;
+    int r = netns_enter(home); /* no way back, no way there: a filter may forbid setns alone */
+    if (r < 0)
+        return r;
     if (unshare(CLONE_NEWNET) < 0)
         return -errno;
-    int r = configure(p, place, addr, prefix);
+    r = configure(p, place, addr, prefix);
     int fd = r < 0 ? r : netns_here();
     if (fd < 0 && p->fd >= 0) {
         close(p->fd);

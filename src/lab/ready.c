@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "lab/loopback_port.h"
 #include "lab/netns.h"
 
 #define HTTP_BODY_BYTES 65536 /* only the status counts, but a health page may be chatty */
@@ -48,6 +49,22 @@ static void yes(struct ready *r)
     r->done(r, r->seen);
 }
 
+/* Where all share one network somebody else may have answered. */
+static bool is_own_answer(struct ready *r)
+{
+    struct sockaddr_in at;
+    if (!r->spawn.box->mark)
+        return true;
+    memcpy(&at, &r->addr.sa, sizeof at);
+    r->listener = loopback_listener(&at, r->spawn.box->mark);
+    if (r->listener == LOOPBACK_FOREIGN)
+        seen(r,
+             "port %d is answered by a program outside of this service; end it, or take another "
+             "port",
+             r->plan->port);
+    return r->listener != LOOPBACK_FOREIGN;
+}
+
 static void ask_again(struct ready *r)
 {
     int64_t now = clock_now_ns();
@@ -68,7 +85,7 @@ static void tcp_result(struct ready *r, int error)
     timer_stop(r->loop, &r->timer);
     if (error == 0) {
         seen(r, "tcp %s answers", text);
-        return yes(r);
+        return is_own_answer(r) ? yes(r) : ask_again(r);
     }
     seen(r, "connect to %s: %s", text, strerror(error));
     ask_again(r);
@@ -118,7 +135,7 @@ static void on_fetched(struct fetch *f)
         seen(r, "GET :%d%s: %s", r->plan->port, r->plan->path, strerror(-f->result));
     else
         seen(r, "GET :%d%s answered %d", r->plan->port, r->plan->path, f->status);
-    if (ok)
+    if (ok && is_own_answer(r))
         yes(r);
     else
         ask_again(r);

@@ -35,6 +35,7 @@ struct ready {
     struct io io;        /* tcp: the connecting socket */
     struct fetch fetch;  /* http */
     pid_t pid;           /* command */
+    int listener;        /* tcp, http in the loopback tier: enum loopback_listener */
     pcre2_code *pattern; /* log */
     pcre2_match_data *match;
     char seen[READY_SEEN_BYTES];

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "lab/loopback.h"
+#include "lab/loopback_port.h"
 #include "lab/sup.h"
 #include "lab/switch.h"
 
@@ -103,6 +104,11 @@ static void on_ready(struct ready *r, const char *text)
     s->ready_ns = clock_now_ns();
     service_set_state(s, LAB_STATE_READY);
     emit(s, LAB_SERVICE_READY, s->ready_ns - s->started_ns, text);
+    if (r->listener == LOOPBACK_EVERYWHERE)
+        emit(s, LAB_SERVICE_WARNING, 0,
+             "listens on all addresses of this machine, also for others and for other services; "
+             "tell "
+             "it to listen on 0.0.0.0 in the plan, and it gets its own");
     waiters_answer(s, LAB_CMD_RELEASE, 0);
 }
 

@@ -34,9 +34,9 @@ static struct lab *lab;
 static uint32_t serial;
 static bool done, deaf; /* deaf: the agent's connection has ended, lab_dispatch will say why */
 
-static const char *const kinds[] = {
-    "STARTING", "READY", "NOT_READY",   "EXITED",    "BACKOFF",     "GAVE_UP", "HELD",
-    "STOPPED",  "LOG",   "LOG_DROPPED", "LAB_READY", "LAB_STOPPED", "LAB_LOST"};
+static const char *const kinds[] = {"STARTING",    "READY",     "NOT_READY",   "EXITED",  "BACKOFF",
+                                    "GAVE_UP",     "WARNING",   "HELD",        "STOPPED", "LOG",
+                                    "LOG_DROPPED", "LAB_READY", "LAB_STOPPED", "LAB_LOST"};
 _Static_assert(ARRAY_SIZE(kinds) == LAB_EVENT_COUNT, "a name for each event");
 
 static const char *service_name(int i)

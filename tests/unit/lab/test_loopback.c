@@ -10,6 +10,7 @@
 
 #include "lab/loopback.h"
 #include "lab/loopback_names.h"
+#include "lab/loopback_port.h"
 #include "lab/mark.h"
 
 static const char *const names[] = {"gateway", "redis", "redis-master", "kube", "h"};
@@ -299,4 +300,49 @@ TEST(too_many_services_are_told_with_the_reason)
     ASSERT_EQ(loopback_open(&l, &too_many, "no namespaces here", &err), -E2BIG);
     ASSERT_CONTAINS(err.msg, "no namespaces here");
     loopback_done(&l);
+}
+
+TEST(listeners_are_read_from_the_table)
+{
+    static const struct {
+        const char *line;
+        int want; /* 0 = not one, 1 = at the address, 2 = everywhere */
+    } lines[] = {
+        {"   0: 0A04D57F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        "
+         "0 "
+         "777 1 0000000000000000 100 0 0 10 0",
+         1},
+        {"   1: 00000000:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        "
+         "0 "
+         "777 1 0000000000000000 100 0 0 10 0",
+         2},
+        {"   2: 00000000000000000000000000000000:18EB 00000000000000000000000000000000:0000 0A "
+         "00000000:00000000 00:00000000 00000000     0        0 777 1 0000000000000000 100 0 0 10 "
+         "0",
+         2},
+        {"   3: 0000000000000000FFFF00000A04D57F:18EB 00000000000000000000000000000000:0000 0A "
+         "00000000:00000000 00:00000000 00000000     0        0 777 1 0000000000000000 100 0 0 10 "
+         "0",
+         1},
+        {"   4: 0B04D57F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 777 1",
+         0},
+        {"   5: 0A04D57F:18EC 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 777 1",
+         0},
+        {"   6: 0A04D57F:18EB 0B04D57F:1000 01 00000000:00000000 00:00000000 00000000 0 0 777 1",
+         0},
+        {"   7: 000000000000000000000000 0A04D57F:18EB", 0},
+        {"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid", 0},
+        {"", 0},
+    };
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(6379)};
+    at.sin_addr.s_addr = htonl(0x7fd5040a);
+    if (htonl(1) == 1)
+        SKIP("the lines are of a little-endian machine");
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        uint64_t inode = 0;
+        bool everywhere = false;
+        bool is = loopback_listener_line(str_of(lines[i].line), &at, &inode, &everywhere);
+        ASSERT_EQ(is ? 1 + everywhere : 0, lines[i].want);
+        ASSERT(!is || inode == 777);
+    }
 }
