@@ -14,6 +14,7 @@
  * itself is reaped by the kernel, because this process ignores SIGCHLD; the exit status comes
  * through a pipe. See pid_namespaces(7), setns(2).
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -149,6 +150,7 @@ static void wait_for_command(pid_t pid, int *ret_status)
         pid_t r = waitpid(pid, ret_status, WUNTRACED);
         if (r == pid && !WIFSTOPPED(*ret_status))
             return;
+        assert(r == pid || errno == EINTR);
         if (r == pid) {
             raise(SIGSTOP);
             kill(-getpgid(pid), SIGCONT);
@@ -255,9 +257,15 @@ static int visit(struct visit *v, const char *lab)
         fprintf(stderr, "squall lab enter: the lab did not give its namespaces away\n");
         status = EXIT_TARGET;
     }
+    if (status)
+        return status;
+    status = go_in(v);
     if (status == 0)
-        status = go_in(v);
-    return status ? status : run_inside(v);
+        status = run_inside(v);
+    /* every further child would be born in the lab: exit handlers, of a sanitizer say, that want
+     * one would wait for ever */
+    fflush(stdout);
+    _exit(status);
 }
 
 static char **command_of(const struct option_list *words)
