@@ -478,3 +478,15 @@ int eval_aggregate(struct check_eval *e, eval_fn *fn)
     eval_windows(e, &windows, &n);
     return eval_each(&g.e, windows, n, aggregate_window);
 }
+
+int eval_of_load(struct record *r, const struct plan_check *check, struct check_results *out,
+                 struct check_result *ret, const char *hint, eval_fn *fn)
+{
+    struct check_eval e;
+    int load, rc = eval_open(&e, r, check, out, ret);
+    if (rc || !eval_load(&e, &load))
+        return rc;
+    if (check->limits_n == 0)
+        return eval_inconclusive(&e, "the check has no limit; give %s", hint);
+    return eval_aggregate(&e, fn);
+}

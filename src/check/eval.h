@@ -56,6 +56,9 @@ int eval_each(struct check_eval *e, const struct eval_window *windows, size_t n,
 /* `eval_each` over eval_windows for statements about a whole window: turns the outcome round for
  * `never`, and for `eventually` asks each second of the window by itself. */
 int eval_aggregate(struct check_eval *e, eval_fn *fn);
+/* All of a check that is about one load and needs a limit; hint: which one to give. */
+int eval_of_load(struct record *r, const struct plan_check *check, struct check_results *out,
+                 struct check_result *ret, const char *hint, eval_fn *fn);
 
 void eval_never(struct check_eval *e, struct eval_outcome *o); /* turns it round */
 

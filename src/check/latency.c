@@ -142,13 +142,7 @@ static int latency_window(struct check_eval *e, const struct eval_window *w,
 static int latency_run(struct record *r, const struct plan *plan, const struct plan_check *check,
                        struct check_results *out, struct check_result *ret)
 {
-    struct check_eval e;
-    int load, rc = eval_open(&e, r, check, out, ret);
-    if (rc || !eval_load(&e, &load))
-        return rc;
-    if (check->limits_n == 0)
-        return eval_inconclusive(&e, "the check has no limit; give e.g. `p99: < 100ms`");
-    return eval_aggregate(&e, latency_window);
+    return eval_of_load(r, check, out, ret, "e.g. `p99: < 100ms`", latency_window);
 }
 
 const struct check_kind check_latency = {

@@ -20,18 +20,6 @@
 #define CSUM_TCP  16
 #define CSUM_UDP  6
 
-static void store16(unsigned char *p, unsigned v)
-{
-    p[0] = (unsigned char)(v >> 8);
-    p[1] = (unsigned char)v;
-}
-
-static void store32(unsigned char *p, uint32_t v)
-{
-    store16(p, v >> 16);
-    store16(p + 2, v & 0xffff);
-}
-
 static bool is_ip6(const struct pkt *k)
 {
     return k->p[0] >> 4 == 6;
@@ -100,13 +88,13 @@ static void mend_ip(struct pkt *out, unsigned first)
 {
     unsigned char *ip = out->p;
     if (is_ip6(out)) {
-        store16(ip + 4, (unsigned)(out->n - IP6_BYTES));
+        pkt_store16(ip + 4, (unsigned)(out->n - IP6_BYTES));
         return;
     }
-    store16(ip + 2, (unsigned)out->n);
-    store16(ip + 4, (pkt_load16(ip + 4) + first) & 0xffff);
-    store16(ip + 10, 0);
-    store16(ip + 10, ipsum_check(ipsum_add(0, ip, (size_t)(ip[0] & 15) * 4)));
+    pkt_store16(ip + 2, (unsigned)out->n);
+    pkt_store16(ip + 4, (pkt_load16(ip + 4) + first) & 0xffff);
+    pkt_store16(ip + 10, 0);
+    pkt_store16(ip + 10, ipsum_check(ipsum_add(0, ip, (size_t)(ip[0] & 15) * 4)));
 }
 
 static uint32_t pseudo(const struct pkt *k, size_t l4, uint8_t protocol)
@@ -121,16 +109,16 @@ static void mend_l4(struct pkt *out, const struct gso_train *t, unsigned first, 
 {
     unsigned char *l4 = out->p + t->l4;
     if (t->udp) {
-        store16(l4 + 4, (unsigned)(out->n - t->l4));
-        store16(l4 + CSUM_UDP, ipsum_fold(pseudo(out, t->l4, IPPROTO_UDP)));
+        pkt_store16(l4 + 4, (unsigned)(out->n - t->l4));
+        pkt_store16(l4 + CSUM_UDP, ipsum_fold(pseudo(out, t->l4, IPPROTO_UDP)));
         return;
     }
-    store32(l4 + 4, pkt_load32(l4 + 4) + first * (uint32_t)t->size);
+    pkt_store32(l4 + 4, pkt_load32(l4 + 4) + first * (uint32_t)t->size);
     if (!last)
         l4[TCP_FLAGS] &= (unsigned char)~(TCP_FIN | TCP_PSH);
     if (first > 0)
         l4[TCP_FLAGS] &= (unsigned char)~TCP_CWR;
-    store16(l4 + CSUM_TCP, ipsum_fold(pseudo(out, t->l4, IPPROTO_TCP)));
+    pkt_store16(l4 + CSUM_TCP, ipsum_fold(pseudo(out, t->l4, IPPROTO_TCP)));
 }
 
 void gso_cut(const struct pkt *k, const struct gso_train *t, unsigned first, unsigned n,
@@ -162,7 +150,7 @@ void gso_finish_checksum(struct pkt *k)
     if (!(k->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || !pkt_get(k, at, 2) || start > at)
         return;
     unsigned sum = ipsum_check(ipsum_add(0, k->p + start, k->n - start));
-    store16(k->p + at, sum == 0 && k->vnet.csum_offset == CSUM_UDP ? 0xffff : sum);
+    pkt_store16(k->p + at, sum == 0 && k->vnet.csum_offset == CSUM_UDP ? 0xffff : sum);
     k->vnet.flags &= (unsigned char)~VIRTIO_NET_HDR_F_NEEDS_CSUM;
     k->vnet.csum_start = k->vnet.csum_offset = 0;
 }

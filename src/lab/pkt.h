@@ -30,6 +30,16 @@ static inline uint16_t pkt_load16(const unsigned char *p)
 {
     return (uint16_t)(p[0] << 8 | p[1]);
 }
+static inline void pkt_store16(unsigned char *p, unsigned v)
+{
+    p[0] = (unsigned char)(v >> 8);
+    p[1] = (unsigned char)v;
+}
+static inline void pkt_store32(unsigned char *p, uint32_t v)
+{
+    pkt_store16(p, v >> 16);
+    pkt_store16(p + 2, v & 0xffff);
+}
 static inline uint32_t pkt_load32(const unsigned char *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];

@@ -185,8 +185,8 @@ static void refuse(struct sup *sup, int conn, const struct lab_command *c, int r
     struct lab_answer a = {
         .serial = c->serial, .result = result, .refused = -1, .t_ns = clock_now_ns()};
     if (result == -ENODEV && sup->loopback)
-        snprintf(a.text, sizeof a.text, "faults of packets and names need network namespaces: %.300s",
-                 sup->loopback->why);
+        snprintf(a.text, sizeof a.text,
+                 "faults of packets and names need network namespaces: %.300s", sup->loopback->why);
     sup_answer(sup, conn, &a);
 }
 

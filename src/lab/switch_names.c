@@ -11,12 +11,6 @@
 #define UDP_BYTES     8
 #define FRAGMENT_BITS 0x3fff /* more fragments, or not the first */
 
-static void store16(unsigned char *p, unsigned v)
-{
-    p[0] = (unsigned char)(v >> 8);
-    p[1] = (unsigned char)v;
-}
-
 /* Offset of the question; 0 = it is none, or not from the port's own address. */
 static size_t question_at(const struct pkt *k, unsigned from, size_t *ret_n)
 {
@@ -42,19 +36,19 @@ static void address(struct pkt *out, const struct pkt *question, size_t n)
     out->n = IP_BYTES + udp_n;
     memset(ip, 0, IP_BYTES + UDP_BYTES);
     ip[0] = 0x45;
-    store16(ip + 2, (unsigned)out->n);
+    pkt_store16(ip + 2, (unsigned)out->n);
     ip[6] = 0x40; /* do not fragment */
     ip[8] = 64;
     ip[9] = IPPROTO_UDP;
     memcpy(ip + 12, asked + 16, 4);
     memcpy(ip + 16, asked + 12, 4);
-    store16(ip + 10, ipsum_check(ipsum_add(0, ip, IP_BYTES)));
-    store16(to, NAMES_PORT);
+    pkt_store16(ip + 10, ipsum_check(ipsum_add(0, ip, IP_BYTES)));
+    pkt_store16(to, NAMES_PORT);
     memcpy(to + 2, udp, 2);
-    store16(to + 4, (unsigned)udp_n);
+    pkt_store16(to + 4, (unsigned)udp_n);
     uint32_t pseudo = ipsum_pseudo4(ip + 12, ip + 16, IPPROTO_UDP, (uint16_t)udp_n);
     unsigned sum = ipsum_check(ipsum_add(pseudo, to, udp_n));
-    store16(to + 6, sum ? sum : 0xffff);
+    pkt_store16(to + 6, sum ? sum : 0xffff);
 }
 
 void switch_question(struct vswitch *sw, unsigned from)

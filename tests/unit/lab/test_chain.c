@@ -375,7 +375,7 @@ TEST(only_the_asked_port_is_met)
     offer(1, &k);
     ASSERT_EQ(world.seen_n, 1);
     udp4(&k, 60, 3, switch_addr(1), switch_addr(2), 6379);
-    put16(k.p + 6, 100); /* a fragment has no ports */
+    pkt_store16(k.p + 6, 100); /* a fragment has no ports */
     offer(1, &k);
     ASSERT_EQ(world.seen_n, 2);
     close_world();

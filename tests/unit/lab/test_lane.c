@@ -330,7 +330,7 @@ TEST(finished_udp_checksum_is_never_zero)
     struct pkt k = {.p = room_a};
     udp4(&k, 60, 3, 1, 2, 53);
     unsigned true_sum = pkt_load16(k.p + 26);
-    put16(k.p + 26, ipsum_fold(ipsum_pseudo4(k.p + 12, k.p + 16, IPPROTO_UDP, 40)));
+    pkt_store16(k.p + 26, ipsum_fold(ipsum_pseudo4(k.p + 12, k.p + 16, IPPROTO_UDP, 40)));
     k.vnet = (struct virtio_net_hdr){
         .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 20, .csum_offset = 6};
     gso_finish_checksum(&k);
