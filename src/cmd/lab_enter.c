@@ -2,28 +2,30 @@
  * lab_enter.c - squall lab enter: a shell or command where a service lives, on the caller's
  * terminal.
  *
- *     squall lab enter (this process, outside)      waits; ignores Ctrl-C, which is the command's
- *       `- monitor (in the lab's PID namespace)     waits for the command, tells its exit status
- *            `- the command
+ *     squall lab enter          outside the PID namespace; ignores Ctrl-C, which is the command's
+ *     monitor -- the command    in it, on the same terminal and in the same session
  *
- * This process stays in the session and on the terminal where it was called, so job control works
- * as for any command; it joins the lab's user, mount, IPC, network and UTS namespaces, and its
- * children the PID namespace: when the lab ends the kernel ends them. The monitor is there so that
- * nobody outside has to reap anybody inside: a PID namespace ends only when the last zombie in it
- * is reaped, and a stopped `lab enter` (Ctrl-Z) would hold up the end of its lab. The monitor
- * itself is reaped by the kernel, because this process ignores SIGCHLD; the exit status comes
- * through a pipe. See pid_namespaces(7), setns(2).
+ * This process joins the lab's user, mount, IPC, network and UTS namespaces and its children the
+ * PID namespace: when the lab ends the kernel ends them. The command is a process group of its own
+ * in front of the terminal, as a shell does it with its jobs. The monitor is its parent; it is
+ * forked by a child that ends at once and so belongs to the lab's init. Thus nobody outside has to
+ * reap anybody inside: a PID namespace ends only when the last zombie in it is reaped, and a `lab
+ * enter` that is stopped, or killed and left to a lazy reaper, would hold up the end of its lab.
+ * The two talk over a socket: how the command ended or stopped, and that it shall go on; its end is
+ * the other's end. See pid_namespaces(7), setns(2), credentials(7).
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -35,7 +37,9 @@
 #include "cmd/options.h"
 #include "loop/signals.h"
 
-#define GROUPS_MAX 64
+#define GROUPS_MAX  64
+#define ORDER_FRONT 'f' /* go on, with the terminal */
+#define ORDER_BACK  'b' /* go on */
 
 /* What the keeper said. */
 struct visit {
@@ -44,7 +48,7 @@ struct visit {
     int fds[CLIENT_FDS]; /* the init's pidfd, network, UTS */
     int root_fd;         /* the init's root */
     char **argv;
-    int pipe[2]; /* the command's wait status */
+    int wire[2]; /* ours, the monitor's: wait statuses to us, one of ORDER_* to it */
     bool on_terminal;
 };
 
@@ -142,102 +146,141 @@ static _Noreturn void run_command(const struct visit *v)
     _exit(status);
 }
 
-/* Ctrl-Z is the command's; once that has stopped, the monitor stops too, which those outside see.
- */
-static void wait_for_command(pid_t pid, int *ret_status)
+static pid_t start_command(const struct visit *v)
 {
-    for (;;) {
-        pid_t r = waitpid(pid, ret_status, WUNTRACED);
-        if (r == pid && !WIFSTOPPED(*ret_status))
-            return;
-        assert(r == pid || errno == EINTR);
-        if (r == pid) {
-            raise(SIGSTOP);
-            kill(-getpgid(pid), SIGCONT);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (v->on_terminal) {
+            setpgid(0, 0);
+            tcsetpgrp(STDIN_FILENO, getpgrp());
         }
+        run_command(v);
     }
+    if (pid > 0 && v->on_terminal)
+        setpgid(pid, pid); /* whoever comes first */
+    return pid;
 }
 
+/* True when the command has ended. */
+static bool tell_state(const struct visit *v, pid_t pid)
+{
+    int status;
+    pid_t r;
+    while ((r = waitpid(pid, &status, WNOHANG | (v->on_terminal ? WUNTRACED : 0))) > 0) {
+        (void)!write(v->wire[1], &status, sizeof status);
+        if (!WIFSTOPPED(status))
+            return true;
+    }
+    return r < 0;
+}
+
+/* False when those outside are gone. */
+static bool take_order(const struct visit *v, pid_t pid)
+{
+    char order;
+    ssize_t n = read(v->wire[1], &order, 1);
+    if (n <= 0)
+        return n < 0 && errno == EINTR;
+    if (order == ORDER_FRONT)
+        tcsetpgrp(STDIN_FILENO, pid);
+    kill(v->on_terminal ? -pid : pid, SIGCONT);
+    return true;
+}
+
+/* Never stops itself: Ctrl-Z is the command's, and those outside are told. */
 static _Noreturn void monitor(const struct visit *v)
 {
-    static const int ignored[] = {SIGINT, SIGQUIT, SIGTSTP, SIGTTOU};
-    int status;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGCHLD, SIG_DFL);
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGTSTP, SIGTTOU, SIGPIPE};
+    sigset_t child;
     for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
         signal(ignored[i], SIG_IGN);
-    if (v->on_terminal) {
-        setpgid(0, 0);
-        tcsetpgrp(STDIN_FILENO, getpgrp());
-    }
-    pid_t pid = fork();
-    if (pid == 0)
-        run_command(v);
+    signal(SIGCHLD, SIG_DFL);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    int child_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    pid_t pid = child_fd < 0 ? -1 : start_command(v);
     if (pid < 0)
         _exit(fail(v, "fork"));
-    wait_for_command(pid, &status);
-    (void)!write(v->pipe[1], &status, sizeof status);
+    struct pollfd p[] = {{.fd = child_fd, .events = POLLIN}, {.fd = v->wire[1], .events = POLLIN}};
+    struct signalfd_siginfo info;
+    while (!tell_state(v, pid)) {
+        poll(p, ARRAY_SIZE(p), -1);
+        (void)!read(child_fd, &info, sizeof info);
+        if (p[1].revents && !take_order(v, pid)) {
+            kill(v->on_terminal ? -pid : pid, SIGHUP);
+            kill(v->on_terminal ? -pid : pid, SIGCONT);
+            break;
+        }
+    }
     _exit(0);
 }
 
 /* --- outside ---------------------------------------------------------------------------------- */
 
-/* What was stopped in the lab is a stopped job of the shell outside; with `fg` both go on. */
-static void stop_with(pid_t pid, const struct visit *v)
+/* The monitor's parent ends at once; the kernel reaps it, because SIGCHLD is ignored here. */
+static int start_monitor(struct visit *v)
 {
-    if (v->on_terminal)
-        tcsetpgrp(STDIN_FILENO, getpgrp());
-    raise(SIGSTOP);
-    if (v->on_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp())
-        tcsetpgrp(STDIN_FILENO, pid);
-    kill(v->on_terminal ? -pid : pid, SIGCONT);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, v->wire) < 0)
+        return fail(v, "socketpair");
+    signal(SIGCHLD, SIG_IGN);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(v->wire[0]);
+        pid = fork();
+        if (pid == 0)
+            monitor(v);
+        _exit(pid < 0 ? fail(v, "fork") : 0);
+    }
+    if (pid < 0)
+        return fail(v, "starting a process in the lab");
+    close(v->wire[1]);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return 0;
 }
 
-/* Until the monitor is gone, and reaped by the kernel: nobody else shall have to. */
-static int await_command(struct visit *v, pid_t pid)
+/* What was stopped in the lab is a stopped job of the shell outside; with `fg` both go on. */
+static void stop_too(const struct visit *v)
+{
+    tcsetpgrp(STDIN_FILENO, getpgrp());
+    raise(SIGSTOP);
+    char order = tcgetpgrp(STDIN_FILENO) == getpgrp() ? ORDER_FRONT : ORDER_BACK;
+    (void)!write(v->wire[0], &order, 1);
+}
+
+static int await_command(const struct visit *v)
 {
     int status;
-    close(v->pipe[1]);
     for (;;) {
-        pid_t r = waitpid(pid, &status, WUNTRACED);
-        if (r == pid && WIFSTOPPED(status))
-            stop_with(pid, v);
-        else if (r == pid || errno != EINTR)
+        ssize_t n = read(v->wire[0], &status, sizeof status);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n != (ssize_t)sizeof status)
             break;
+        if (!WIFSTOPPED(status))
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        stop_too(v);
     }
-    if (read(v->pipe[0], &status, sizeof status) == (ssize_t)sizeof status)
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     fprintf(stderr, "squall lab enter: the lab has ended, and with it what ran in it\n");
     return 128 + SIGKILL;
 }
 
-/* On a terminal what runs inside is a process group of its own: a shell asks which group it found
- * in front, and ours has no number in there. Signals of the terminal then reach the command alone.
- */
 static int run_inside(struct visit *v)
 {
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGTTOU, SIGPIPE};
     struct termios terminal;
     v->on_terminal =
         tcgetattr(STDIN_FILENO, &terminal) == 0 && tcgetpgrp(STDIN_FILENO) == getpgrp();
-    if (pipe2(v->pipe, O_CLOEXEC) < 0)
-        return fail(v, "pipe");
-    signal(SIGCHLD, SIG_IGN);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
-    signal(SIGTTOU, SIG_IGN);
-    pid_t pid = fork();
-    if (pid < 0)
-        return fail(v, "starting a process in the lab");
-    if (pid == 0) {
-        close(v->pipe[0]);
-        monitor(v);
-    }
-    int status = await_command(v, pid);
+    for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    int status = start_monitor(v);
+    if (status == 0)
+        status = await_command(v);
     if (v->on_terminal) { /* one that was killed has not given it back, nor set it right */
         tcsetpgrp(STDIN_FILENO, getpgrp());
         tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal);
     }
-    close(v->pipe[0]);
     return status;
 }
 

@@ -12,8 +12,6 @@
 #include "lab/mark.h"
 #include "lab/spawn.h"
 
-#define GENERATIONS_MAX 64
-
 int box_name(struct box *b, const char *hostname)
 {
     struct stat st;
@@ -47,27 +45,20 @@ static bool in_box(const struct box *b, const char *pid)
     return stat(path, &st) == 0 && st.st_ino == b->uts_ino;
 }
 
-static pid_t parent_of(pid_t pid)
+/* A person who came in from outside (`squall lab enter`) belongs to a session that the lab cannot
+ * see; each service has one of its own, and so has what made itself a daemon. proc(5): stat. */
+static bool is_guest(pid_t pid)
 {
     char path[32];
     struct buf stat_text = {0};
-    int parent = 1;
+    int session = -1;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     const char *at =
         buf_read_file(&stat_text, path, 4096) == 0 ? strrchr(buf_str(&stat_text), ')') : NULL;
-    if (!at || sscanf(at, ") %*c %d", &parent) != 1)
-        parent = 1;
+    if (!at || sscanf(at, ") %*c %*d %*d %d", &session) != 1)
+        session = -1;
     buf_done(&stat_text);
-    return parent;
-}
-
-/* A person who came in from outside (`squall lab enter`) has ancestors, but none in the lab; what
- * the service left behind has become the init's. */
-static bool is_guest(pid_t pid)
-{
-    for (int i = 0; i < GENERATIONS_MAX && pid > 1; i++)
-        pid = parent_of(pid);
-    return pid == 0;
+    return session == 0;
 }
 
 int sweep_kill(const struct box *b, int signo)
