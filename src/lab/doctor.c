@@ -25,8 +25,8 @@
 
 static int try_user_ns(void)
 {
-    struct err err = {0};
-    return root_become(&err);
+    const char *what;
+    return root_try(&what);
 }
 
 static int try_unshare(int flags)

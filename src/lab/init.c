@@ -137,6 +137,21 @@ static int make_port(struct init *in, unsigned i, const struct port_place *place
     return netns_make(&in->ports[i], place, switch_addr(i), SWITCH_PREFIX);
 }
 
+static int no_link(unsigned i, const struct port_ops *ops, int error, int tun_error,
+                   struct err *err)
+{
+    static const char remedy[] = "; remedy: sudo chmod 0666 /dev/net/tun, or run with sudo";
+    struct root_facts f;
+    root_facts_read(&f);
+    if (error == -ENOSPC || error == -EUSERS)
+        return err_set(err, -EPERM, "network namespace %u of the lab: %s: %s", i, strerror(-error),
+                       root_cause(&f, error));
+    if (tun_error) /* the same twice: it is not the device that is refused */
+        return err_set(err, error, "no links: /dev/net/tun: %s, and veth with AF_PACKET: %s%s",
+                       strerror(-tun_error), strerror(-error), error == tun_error ? "" : remedy);
+    return err_set(err, error, "link %u of the lab by %s: %s", i, ops->name, strerror(-error));
+}
+
 /* The first port decides: when TUN is refused for it, all are AF_PACKET. */
 static int make_ports(struct init *in, struct err *err)
 {
@@ -159,20 +174,8 @@ static int make_ports(struct init *in, struct err *err)
             ops = &port_packet;
             fd = make_port(in, i, &place, ops);
         }
-        if (fd < 0 && tun_error) /* the same twice: it is not the device that is refused */
-            return err_set(err, fd, "no links: /dev/net/tun: %s, and veth with AF_PACKET: %s%s",
-                           strerror(-tun_error), strerror(-fd),
-                           fd == tun_error ? ""
-                                           : "; remedy: sudo chmod 0666 /dev/net/tun, or run with "
-                                             "sudo");
-        if (fd == -ENOSPC || fd == -EUSERS) {
-            struct root_facts f;
-            root_facts_read(&f);
-            return err_set(err, -EPERM, "network namespace %u of the lab: %s: %s", i, strerror(-fd),
-                           root_cause(&f, fd));
-        }
         if (fd < 0)
-            return err_set(err, fd, "link %u of the lab by %s: %s", i, ops->name, strerror(-fd));
+            return no_link(i, ops, fd, tun_error, err);
         in->netns_fds[i] = fd;
         if (i > 0)
             in->boxes[i - 1].netns_fd = fd;

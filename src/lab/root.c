@@ -134,26 +134,26 @@ static int rehearse(uid_t uid, gid_t gid)
     return WIFEXITED(status) ? -WEXITSTATUS(status) : -EPERM;
 }
 
-int root_become(struct err *err)
+int root_try(const char **ret_what)
 {
-    const char *what = "a user namespace was refused";
-    struct root_facts f;
     uid_t uid = geteuid();
     gid_t gid = getegid();
+    *ret_what = "a user namespace was refused";
     if (uid == 0 && root_has_sys_admin())
         return 0;
-    root_facts_read(&f); /* before: inside, the namespace's own limits would be read */
     int r = rehearse(uid, gid);
-    if (r == 0)
-        r = enter_user_ns(uid, gid, &what);
-    return r < 0 ? root_refusal(err, r, what, &f) : 0;
+    return r < 0 ? r : enter_user_ns(uid, gid, ret_what);
 }
 
 int lab_become_root(struct err *err)
 {
+    const char *what;
+    struct root_facts f;
     if (lab_tier_asked() == LAB_TIER_LOOPBACK)
         return err_set(err, -EPERM,
                        LAB_TIER_VARIABLE "=loopback asks for no namespaces; remedy: "
                                          "unset it");
-    return root_become(err);
+    root_facts_read(&f); /* before: inside, the namespace's own limits would be read */
+    int r = root_try(&what);
+    return r < 0 ? root_refusal(err, r, what, &f) : 0;
 }

@@ -25,5 +25,5 @@ const char *root_cause(const struct root_facts *f, int error);
 /* Returns -EPERM, or -ENODEV where the kernel has no such thing. */
 int root_refusal(struct err *err, int error, const char *what, const struct root_facts *f);
 bool root_has_sys_admin(void);
-/* lab_become_root, whatever SQUALL_LAB_TIER says. */
-int root_become(struct err *err);
+/* lab_become_root, whatever SQUALL_LAB_TIER says: 0, or -errno and what was refused. */
+int root_try(const char **ret_what);

@@ -285,7 +285,9 @@ class TakenAway(Tiers):
         return said
 
     def test_nothing(self):
-        self.case(lambda: None, "namespaces, TUN" if ROOT else "namespaces, AF_PACKET", doctor=False)
+        """Whatever this machine has."""
+        said = self.expect(0, "doctor")
+        self.case(lambda: None, re.search(r"^a lab can run here: (.*)$", said, re.M)[1], doctor=False)
 
     def test_container(self):
         self.case(seccomp(*CONTAINER), "loopback", "a seccomp filter (of a container?) forbids it",
