@@ -21,6 +21,16 @@ struct telling {
     bool lines;
 };
 
+static void add_remark(struct loopback *l, const char *line)
+{
+    if (l->remarks_n == LOOPBACK_REMARKS)
+        l->untold++;
+    else if (!strstr(buf_str(&l->remarks), line)) { /* twice in one line is told once */
+        buf_add_str(&l->remarks, line);
+        l->remarks_n++;
+    }
+}
+
 static void tell(void *ctx, int line, const char *was, const char *is)
 {
     const struct telling *t = ctx;
@@ -28,8 +38,7 @@ static void tell(void *ctx, int line, const char *was, const char *is)
     if (t->lines)
         snprintf(where, sizeof where, " line %d", line);
     snprintf(text, sizeof text, "%s, %.200s%s: %s -> %s\n", t->service, t->what, where, was, is);
-    if (!strstr(buf_str(&t->l->remarks), text)) /* twice in one line is told once */
-        buf_add_str(&t->l->remarks, text);
+    add_remark(t->l, text);
 }
 
 static const char *replace(struct loopback *l, const struct loopback_scope *scope,
@@ -52,10 +61,13 @@ static void tell_left(struct loopback *l, const struct loopback_scope *scope,
     bool is_name = false;
     for (size_t i = 0; i < scope->names_n; i++)
         is_name = is_name || strcmp(scope->names[i], text) == 0;
-    if (is_name && now == text)
-        buf_printf(&l->remarks,
-                   "%s, %.200s: \"%s\" is left as it is; if it means the service, write %s:PORT\n",
-                   t->service, t->what, text, text);
+    if (!is_name || now != text)
+        return;
+    char line[512];
+    snprintf(line, sizeof line,
+             "%s, %.150s: \"%.64s\" is left as it is; if it means the service, write %.64s:PORT\n",
+             t->service, t->what, text, text);
+    add_remark(l, line);
 }
 
 static void replace_words(struct loopback *l, const struct loopback_scope *scope,
@@ -135,6 +147,8 @@ static void replace_all(struct loopback *l, const struct plan *plan)
         replace_files(l, &scope, &services[i]);
         replace_ready(l, &scope, &services[i]);
     }
+    if (l->untold)
+        buf_printf(&l->remarks, "... and %zu more of this kind\n", l->untold);
     l->plan = *plan;
     l->plan.services = services;
 }

@@ -24,6 +24,7 @@
 #define LOOPBACK_CLIENT   2
 #define LOOPBACK_SERVICES 245
 #define LOOPBACK_RANGES   254 /* labs at once */
+#define LOOPBACK_REMARKS  200
 
 struct loopback {
     int lock_fd;
@@ -31,7 +32,8 @@ struct loopback {
     uint64_t mark;
     struct plan plan; /* with addresses for names; shares the rest with the original */
     struct arena arena;
-    struct buf remarks; /* lines */
+    struct buf remarks; /* lines, at most LOOPBACK_REMARKS and one that counts the rest */
+    size_t remarks_n, untold;
     char why[ERR_MSG_BYTES];
 };
 

@@ -8,7 +8,8 @@
  * visit (the same from a thread that lives outside), traffic FROM TO ("-" = outside), link ID FROM
  * TO KEY=VALUE..., linked ID, unlink ID, reset 0 FROM TO [port=N], names ID WHO ACTION PATTERN
  * [DELAY_MS], unnames ID, quit. `ipv6 on`, `dns on`, `pcap PATH` in SPEC are of the whole lab.
- * Standard input's end closes the lab.
+ * Standard input's end closes the lab. In the loopback tier `mark NUMBER` and the tier's lines come
+ * before the events.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -60,6 +60,7 @@ TEST(what_wears_the_mark_is_killed_and_nothing_else)
     uint64_t mine = mark_draw(), other = mark_draw();
     char text[ACTION_TEXT_BYTES];
     ASSERT(mkdtemp(dir));
+    ASSERT_OK(prctl(PR_SET_CHILD_SUBREAPER, 1)); /* of the daemon */
     pid_t init = start(mine, false), service = start(mark_service(mine, 3), false);
     pid_t stranger = start(other, false), plain = start(0, false);
     pid_t parent = start(mark_service(mine, 0), true);
@@ -80,6 +81,8 @@ TEST(what_wears_the_mark_is_killed_and_nothing_else)
     kill(plain, SIGKILL);
     waitpid(stranger, &status, 0);
     waitpid(plain, &status, 0);
+    ASSERT(waitpid(-1, &status, 0) > 0);
+    ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     rmdir(dir);
 }
 

@@ -276,6 +276,24 @@ TEST(a_plan_gets_addresses_and_the_original_stays)
     loopback_done(&l);
 }
 
+TEST(a_flood_of_replacements_is_counted)
+{
+    struct buf text = {0};
+    for (int i = 0; i < LOOPBACK_REMARKS + 50; i++)
+        buf_add_str(&text, "http://a/\n");
+    struct plan_file file = {.path = "f", .text = buf_str(&text)};
+    struct plan_service service = {.name = "a", .files = &file, .files_n = 1};
+    const struct plan one = {.services = &service, .services_n = 1};
+    struct loopback l;
+    struct err err = {0};
+    ASSERT_OK(loopback_open(&l, &one, "", &err));
+    ASSERT_CONTAINS(buf_str(&l.remarks), "a, file f line 200: a -> ");
+    ASSERT(!strstr(buf_str(&l.remarks), "line 201"));
+    ASSERT_CONTAINS(buf_str(&l.remarks), "\n... and 50 more of this kind\n");
+    loopback_done(&l);
+    buf_done(&text);
+}
+
 TEST(two_labs_have_two_ranges_and_give_them_back)
 {
     static struct loopback all[20];
