@@ -370,7 +370,11 @@ static int try_loopback(struct lab *lab, const char *why, struct err *err)
 static int try_tiers(struct lab *lab, struct err *err)
 {
     bool may = lab->config.on_loopback && lab_tier_asked() != LAB_TIER_NAMESPACES;
+    const char *wish = getenv(LAB_TIER_VARIABLE);
     int r = -EPERM;
+    if (wish && wish[0] && lab_tier_asked() == LAB_TIER_BEST)
+        return err_set(err, -EINVAL,
+                       LAB_TIER_VARIABLE " is \"%.40s\"; it may be namespaces or loopback", wish);
     if (lab->config.refused)
         err_set(err, r, "%s", lab->config.refused);
     else if ((r = try_tier(lab, err)) == 0 || !is_refusal(r))

@@ -436,6 +436,11 @@ storm: [{baseline: 10ms}]
         self.assertIn("there is no name server", out)
         self.assertIn('a, run: "a" is left as it is; if it means the service, write a:PORT', out)
 
+    def test_a_tier_that_does_not_exist(self):
+        self.env["SQUALL_LAB_TIER"] = "lopback"
+        out = self.expect(4, "run", self.plan(), "--out", self.run_file())
+        self.assertIn('SQUALL_LAB_TIER is "lopback"; it may be namespaces or loopback', out)
+
     def test_user_of_a_service(self):
         if not ROOT:
             self.skipTest("needs root")
