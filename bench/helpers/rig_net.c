@@ -25,7 +25,7 @@ static int make_ports(struct rig_net *net, const struct port_ops *ops)
         return home;
     port_tun_path(tun_path, sizeof tun_path, "."); /* the bench gives a folder that it deletes */
     for (unsigned i = 0; i < RIG_PORTS; i++) {
-        net->ports[i] = (struct port){.ops = ops, .fd = -1, .index = i};
+        net->ports[i] = (struct port){.ops = ops, .fd = -1, .fd6 = -1, .index = i};
         int fd = netns_make(&net->ports[i], &place, switch_addr(i), SWITCH_PREFIX);
         if (fd < 0)
             return fd;

@@ -24,6 +24,7 @@
 struct link_counters;
 struct link {
     uint16_t from, to;
+    bool in_kernel;    /* see bypass.h */
     uint32_t impaired; /* bit i: the fault in slot i covers it; 0 = clean */
     struct link_counters *count;
 };

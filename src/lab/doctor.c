@@ -79,7 +79,7 @@ static int try_tmpfs(void)
 static int try_port(const struct port_ops *ops)
 {
     char path[64];
-    struct port port = {.ops = ops, .fd = -1};
+    struct port port = {.ops = ops, .fd = -1, .fd6 = -1};
     int r = try_unshare(CLONE_NEWNET | CLONE_NEWNS);
     if (r < 0 || (r = mount_tmpfs()) < 0)
         return r;

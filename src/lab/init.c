@@ -98,13 +98,15 @@ static _Noreturn void run_switch(struct init *in, int control)
     static struct vswitch sw;
     static const char *names[SWITCH_PORTS_MAX] = {"outside"};
     static struct names_entry entries[SWITCH_PORTS_MAX];
-    int keep[SWITCH_PORTS_MAX + 2] = {control, in->config->log_fd};
+    int keep[2 * SWITCH_PORTS_MAX + 2] = {control, in->config->log_fd};
     prctl(PR_SET_NAME, "squall-switch");
     signals_reset();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    for (unsigned i = 0; i < in->ports_n; i++)
-        keep[i + 2] = in->ports[i].fd;
+    for (unsigned i = 0; i < in->ports_n; i++) {
+        keep[2 * i + 2] = in->ports[i].fd;
+        keep[2 * i + 3] = in->ports[i].fd6;
+    }
     for (unsigned i = 1; i < in->ports_n; i++)
         names[i] = in->config->plan->services[i - 1].name;
     for (unsigned i = 1; i < in->ports_n; i++) {
@@ -112,7 +114,7 @@ static _Noreturn void run_switch(struct init *in, int control)
             .name = names[i], .ipv4 = switch_addr(i), .has_ipv6 = in->config->plan->lab_ipv6};
         switch_addr6(i, entries[i - 1].ipv6);
     }
-    close_all_but(keep, in->ports_n + 2);
+    close_all_but(keep, 2 * in->ports_n + 2);
     const struct switch_config config = {.ports = in->ports,
                                          .ports_n = in->ports_n,
                                          .counters = in->config->counters,
@@ -131,8 +133,8 @@ static _Noreturn void run_switch(struct init *in, int control)
 static int make_port(struct init *in, unsigned i, const struct port_place *place,
                      const struct port_ops *ops)
 {
-    in->ports[i] =
-        (struct port){.ops = ops, .fd = -1, .index = i, .ipv6 = in->config->plan->lab_ipv6};
+    in->ports[i] = (struct port){
+        .ops = ops, .fd = -1, .fd6 = -1, .index = i, .ipv6 = in->config->plan->lab_ipv6};
     switch_addr6(i, in->ports[i].addr6);
     return netns_make(&in->ports[i], place, switch_addr(i), SWITCH_PREFIX);
 }
@@ -261,8 +263,10 @@ static int start_switch(struct init *in, struct err *err)
         return err_set(err, e, "starting the switch: %s", strerror(-e));
     if (in->config->log_fd >= 0)
         close(in->config->log_fd);
-    for (unsigned i = 0; i < in->ports_n; i++)
+    for (unsigned i = 0; i < in->ports_n; i++) {
         close(in->ports[i].fd);
+        close_p(&in->ports[i].fd6);
+    }
     return 0;
 }
 

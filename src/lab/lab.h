@@ -123,8 +123,8 @@ struct lab_world {
 int lab_world(struct lab *lab, int service, struct lab_world *ret);
 void lab_world_done(struct lab_world *w);
 
-/* What the switch has moved from one service to another so far (plan index, -1 = outside). -EINVAL
- * for an index out of range. */
+/* What the switch itself has moved from one service to another so far (plan index, -1 = outside);
+ * what the kernel carries past it (bypass.h) is not in it. -EINVAL for an index out of range. */
 struct lab_traffic {
     uint64_t packets, bytes;
     uint64_t drops; /* the receiver's queue was full, or a fault of the link */

@@ -3,8 +3,12 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/tc_act/tc_mirred.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <string.h>
@@ -110,6 +114,82 @@ void nl_veth_add(struct nl_msg *m, const struct nl_veth *v)
     nl_nest_end(m, peer);
     nl_nest_end(m, data);
     nl_nest_end(m, info);
+}
+
+#define CLSACT_HANDLE  TC_H_MAKE(TC_H_CLSACT, 0)
+#define CLSACT_INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
+#define U32_ROOT_TABLE 0x80000000u /* of the first u32 chain of a device, and there is no other */
+#define U32_IPV6       0x800       /* numbers of filters for IPv6 begin here */
+#define ETHER_TYPE     (-4)        /* offsets from the IP header: its second half */
+#define IPV4_DST       16
+#define IPV6_DST       24
+
+static void clsact(struct nl_msg *m, int index, uint16_t type, uint16_t flags)
+{
+    const struct tcmsg body = {
+        .tcm_ifindex = index, .tcm_handle = CLSACT_HANDLE, .tcm_parent = TC_H_CLSACT};
+    nl_begin(m, type, flags, &body, sizeof body);
+    nl_put(m, TCA_KIND, "clsact", sizeof "clsact");
+}
+
+void nl_clsact_add(struct nl_msg *m, int index)
+{
+    clsact(m, index, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+void nl_clsact_remove(struct nl_msg *m, int index)
+{
+    clsact(m, index, RTM_DELQDISC, 0);
+}
+
+static void redirect(struct nl_msg *m, const struct nl_redirect *r, uint16_t type, uint16_t flags,
+                     uint32_t table)
+{
+    const struct tcmsg body = {.tcm_ifindex = r->index,
+                               .tcm_handle = table | (r->ipv6 ? U32_IPV6 : 0u) | r->number,
+                               .tcm_parent = CLSACT_INGRESS,
+                               .tcm_info = TC_H_MAKE(1u << 16, htons(ETH_P_ALL))};
+    assert(r->number > 0 && r->number < U32_IPV6);
+    nl_begin(m, type, flags, &body, sizeof body);
+    nl_put(m, TCA_KIND, "u32", sizeof "u32");
+}
+
+static void put_match(struct nl_msg *m, const struct nl_redirect *r)
+{
+    struct {
+        struct tc_u32_sel head;
+        struct tc_u32_key keys[5];
+    } sel = {.head = {.flags = TC_U32_TERMINAL, .nkeys = r->ipv6 ? 5 : 2}};
+    sel.keys[0] = (struct tc_u32_key){
+        .mask = htonl(0xffff), .val = htonl(r->ipv6 ? ETH_P_IPV6 : ETH_P_IP), .off = ETHER_TYPE};
+    for (int i = 1; i < sel.head.nkeys; i++) {
+        sel.keys[i] = (struct tc_u32_key){.mask = ~(uint32_t)0,
+                                          .off = (r->ipv6 ? IPV6_DST : IPV4_DST) + 4 * (i - 1)};
+        memcpy(&sel.keys[i].val, r->dst + 4 * (i - 1), 4);
+    }
+    nl_put(m, TCA_U32_SEL, &sel, sizeof sel.head + sel.head.nkeys * sizeof sel.keys[0]);
+}
+
+void nl_redirect_add(struct nl_msg *m, const struct nl_redirect *r)
+{
+    const struct tc_mirred parms = {
+        .action = TC_ACT_STOLEN, .eaction = TCA_EGRESS_REDIR, .ifindex = (uint32_t)r->to_index};
+    redirect(m, r, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, 0);
+    size_t options = nl_nest(m, TCA_OPTIONS);
+    put_match(m, r);
+    size_t actions = nl_nest(m, TCA_U32_ACT), first = nl_nest(m, 1);
+    nl_put(m, TCA_ACT_KIND, "mirred", sizeof "mirred");
+    size_t act_options = nl_nest(m, TCA_ACT_OPTIONS);
+    nl_put(m, TCA_MIRRED_PARMS, &parms, sizeof parms);
+    nl_nest_end(m, act_options);
+    nl_nest_end(m, first);
+    nl_nest_end(m, actions);
+    nl_nest_end(m, options);
+}
+
+void nl_redirect_remove(struct nl_msg *m, const struct nl_redirect *r)
+{
+    redirect(m, r, RTM_DELTFILTER, 0, U32_ROOT_TABLE);
 }
 
 int nl_open(void)

@@ -1,5 +1,5 @@
 /*
- * netlink.h - the few rtnetlink requests a lab needs: link up, address, veth pair.
+ * netlink.h - the few rtnetlink requests a lab needs: link up, address, veth pair, redirects.
  *
  * Encoders are pure: they fill a struct nl_msg (caller's memory, NL_MSG_BYTES; everything put in is
  * bounded, overflow is asserted). nl_open gives a socket of the network namespace the thread is in
@@ -41,6 +41,20 @@ void nl_link_up(struct nl_msg *m, int index, uint32_t mtu, uint32_t queue, bool 
 void nl_addr_add(struct nl_msg *m, int index, uint32_t addr, unsigned prefix);
 void nl_addr6_add(struct nl_msg *m, int index, const unsigned char addr[16], unsigned prefix);
 void nl_veth_add(struct nl_msg *m, const struct nl_veth *v);
+
+/* Frames with this destination that come in at a device go out at another without anybody looking
+ * at them: one u32 filter with a mirred redirect, tc-u32(8), tc-mirred(8). */
+struct nl_redirect {
+    int index;       /* the device they come in at; it has a clsact qdisc */
+    uint16_t number; /* 1 to 2047, unique for the device and family */
+    bool ipv6;
+    unsigned char dst[16]; /* as in the packet; IPv4: the first four */
+    int to_index;
+};
+void nl_clsact_add(struct nl_msg *m, int index);
+void nl_clsact_remove(struct nl_msg *m, int index);
+void nl_redirect_add(struct nl_msg *m, const struct nl_redirect *r);
+void nl_redirect_remove(struct nl_msg *m, const struct nl_redirect *r);
 
 int nl_open(void); /* CLOEXEC descriptor or -errno */
 int nl_talk(int fd, struct nl_msg *m);

@@ -25,7 +25,9 @@ struct port_ops;
 struct port {
     const struct port_ops *ops;
     int fd;
-    unsigned index;                  /* 0 = the client namespace, then the services */
+    int fd6;        /* IPv6 comes in here; -1 = with the rest */
+    int ifindex;    /* of the far end, in the home namespace; 0 = there is none (TUN) */
+    unsigned index; /* 0 = the client namespace, then the services */
     unsigned char mac[NL_MAC_BYTES]; /* of eth0; AF_PACKET only */
     bool ipv6;
     unsigned char addr6[16]; /* of eth0, when ipv6 */
@@ -39,7 +41,8 @@ struct port_place {
 struct port_ops {
     const char *name; /* as in lab_tier */
     int (*make)(struct port *p, const struct port_place *place);
-    int (*read)(struct port *p, struct pkt *ret);      /* 0 or -errno; p and room given in *ret */
+    int (*read)(struct port *p, int fd,
+                struct pkt *ret);                      /* 0 or -errno; p and room given in *ret */
     int (*write)(struct port *p, const struct pkt *k); /* uses the room before the packet */
 };
 extern const struct port_ops port_tun, port_packet;

@@ -1,7 +1,11 @@
 /*
  * No ARP is spoken: both devices are NOARP, so the kernel addresses frames to eth0's own MAC. That
  * is not the far end's MAC, hence the home namespace's IP stack drops each frame early
- * (PACKET_OTHERHOST) while this socket still gets it. Frames to eth0 carry its MAC as destination.
+ * (PACKET_OTHERHOST) while this socket still gets it. Every eth0 has the same MAC, so that a frame
+ * that the kernel itself hands from port to port (bypass.h) is right for whoever gets it.
+ *
+ * The sockets are bound to a protocol, not to all: such sockets come after the redirects of tc, so
+ * each frame is either redirected or read here, never both.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,36 +41,46 @@ static void set_queue(int fd, int force, int plain)
         setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof bytes);
 }
 
-static int open_far_end(const char *name)
+static int open_socket(int index, unsigned protocol)
 {
     int on = 1;
-    CLEANUP(close_p) int nl = nl_open();
-    if (nl < 0)
-        return nl;
-    struct nl_msg m;
-    unsigned index = if_nametoindex(name);
-    if (index == 0)
-        return -errno;
-    nl_link_up(&m, (int)index, 0, 0, true);
-    int r = nl_talk(nl, &m);
-    if (r < 0)
-        return r;
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     struct sockaddr_ll to = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)index};
+        .sll_family = AF_PACKET, .sll_protocol = htons((uint16_t)protocol), .sll_ifindex = index};
     set_queue(fd, SO_RCVBUFFORCE, SO_RCVBUF);
     set_queue(fd, SO_SNDBUFFORCE, SO_SNDBUF);
-    /* what is sent here would otherwise be read back */
     if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) < 0 ||
         bind(fd, (struct sockaddr *)&to, sizeof to) < 0) {
-        r = -errno;
+        int r = -errno;
         close(fd);
         return r;
     }
     return fd;
+}
+
+static int open_far_end(struct port *p, const char *name)
+{
+    CLEANUP(close_p) int nl = nl_open();
+    if (nl < 0)
+        return nl;
+    struct nl_msg m;
+    p->ifindex = (int)if_nametoindex(name);
+    if (p->ifindex == 0)
+        return -errno;
+    nl_link_up(&m, p->ifindex, 0, 0, true);
+    int r = nl_talk(nl, &m);
+    if (r < 0)
+        return r;
+    if ((p->fd = open_socket(p->ifindex, ETH_P_IP)) < 0)
+        return p->fd;
+    if (p->ipv6 && (p->fd6 = open_socket(p->ifindex, ETH_P_IPV6)) < 0) {
+        close(p->fd);
+        p->fd = -1;
+        return p->fd6;
+    }
+    return 0;
 }
 
 static int packet_make(struct port *p, const struct port_place *place)
@@ -74,7 +88,7 @@ static int packet_make(struct port *p, const struct port_place *place)
     char far_name[IFNAMSIZ];
     unsigned char far_mac[NL_MAC_BYTES];
     snprintf(far_name, sizeof far_name, "port%u", p->index);
-    mac_of(p->mac, 1, p->index);
+    mac_of(p->mac, 1, 0);
     mac_of(far_mac, 2, p->index);
 
     CLEANUP(close_p) int nl = nl_open();
@@ -93,16 +107,16 @@ static int packet_make(struct port *p, const struct port_place *place)
         return r;
     if (setns(place->home_netns_fd, CLONE_NEWNET) < 0)
         return -errno;
-    p->fd = open_far_end(far_name);
+    r = open_far_end(p, far_name);
     if (setns(here, CLONE_NEWNET) < 0)
         return -errno;
-    return p->fd < 0 ? p->fd : 0;
+    return r;
 }
 
-static int packet_read(struct port *p, struct pkt *ret)
+static int packet_read(struct port *p, int fd, struct pkt *ret)
 {
     unsigned char *at = ret->p - FRAME_HEAD_BYTES;
-    ssize_t n = read(p->fd, at, FRAME_HEAD_BYTES + PKT_MAX_BYTES);
+    ssize_t n = read(fd, at, FRAME_HEAD_BYTES + PKT_MAX_BYTES);
     if (n < 0)
         return -errno;
     if ((size_t)n < FRAME_HEAD_BYTES)
@@ -125,7 +139,8 @@ static int packet_write(struct port *p, const struct pkt *k)
     unsigned char *at = k->p - FRAME_HEAD_BYTES, *eth = at + sizeof vnet;
     memcpy(eth, p->mac, NL_MAC_BYTES);
     mac_of(eth + NL_MAC_BYTES, 2, p->index);
-    unsigned protocol = k->n && k->p[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP;
+    bool six = k->n && k->p[0] >> 4 == 6;
+    unsigned protocol = six ? ETH_P_IPV6 : ETH_P_IP;
     eth[12] = (unsigned char)(protocol >> 8);
     eth[13] = (unsigned char)protocol;
     if (vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
@@ -133,7 +148,8 @@ static int packet_write(struct port *p, const struct pkt *k)
     if (vnet.hdr_len)
         vnet.hdr_len = (uint16_t)(vnet.hdr_len + ETH_HLEN);
     memcpy(at, &vnet, sizeof vnet);
-    return write(p->fd, at, FRAME_HEAD_BYTES + k->n) < 0 ? -errno : 0;
+    /* the kernel takes a segment only from a socket of its protocol */
+    return write(six ? p->fd6 : p->fd, at, FRAME_HEAD_BYTES + k->n) < 0 ? -errno : 0;
 }
 
 const struct port_ops port_packet = {

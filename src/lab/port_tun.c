@@ -47,10 +47,10 @@ static int tun_make(struct port *p, const struct port_place *place)
 
 /* Offload header and packet lie side by side, so that one plain read or write does: readv and
  * writev take a tenth of a microsecond longer, a packet. */
-static int tun_read(struct port *p, struct pkt *ret)
+static int tun_read(struct port *p, int fd, struct pkt *ret)
 {
     unsigned char *at = ret->p - sizeof ret->vnet;
-    ssize_t n = read(p->fd, at, sizeof ret->vnet + PKT_MAX_BYTES);
+    ssize_t n = read(fd, at, sizeof ret->vnet + PKT_MAX_BYTES);
     if (n < 0)
         return -errno;
     if ((size_t)n < sizeof ret->vnet)

@@ -10,14 +10,16 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define CLIENT_HOST     2
-#define SERVICE_HOST    10
-#define DUE_EVERY       16 /* packets read between two looks at what is due */
-#define LOG_SNAPLEN     PCAPNG_SNAPLEN_MAX
-#define SLEPT_NS        (20 * NS_PER_US)
-#define EARLY_NS        (30 * NS_PER_US)
-#define AWAKE_WITHIN_NS (250 * NS_PER_US)
-#define LOG_FLUSH_NS    (50 * NS_PER_MS)
+#define CLIENT_HOST      2
+#define SERVICE_HOST     10
+#define DUE_EVERY        16 /* packets read between two looks at what is due */
+#define LOG_SNAPLEN      PCAPNG_SNAPLEN_MAX
+#define CACHE_LINE_BYTES 64
+#define TCP_HEAD_BYTES   52 /* IPv4, and TCP with timestamps */
+#define SLEPT_NS         (20 * NS_PER_US)
+#define EARLY_NS         (30 * NS_PER_US)
+#define AWAKE_WITHIN_NS  (250 * NS_PER_US)
+#define LOG_FLUSH_NS     (50 * NS_PER_MS)
 
 static const unsigned char net6[12] = {0xfd, 0x73, 0x71, 0x75, 0x61, 0x6c};
 
@@ -207,9 +209,9 @@ static void on_due(struct loop *loop, struct timer *timer)
 }
 
 /* 0 = one packet was dealt with; -EAGAIN = no more for now; -EBADFD = never again. */
-static int read_one(struct vswitch *sw, struct port *port)
+static int read_one(struct vswitch *sw, struct port *port, int fd)
 {
-    int r = port->ops->read(port, &sw->scratch.pkt);
+    int r = port->ops->read(port, fd, &sw->scratch.pkt);
     if (r == -EBADMSG)
         add(&sw->counters.ports[port->index].malformed, 1);
     else if (r < 0) /* -EBADFD: somebody in the namespace deleted the device */
@@ -219,12 +221,11 @@ static int read_one(struct vswitch *sw, struct port *port)
     return 0;
 }
 
-static void on_readable(struct loop *loop, struct io *io, uint32_t events)
+static void read_some(struct switch_port *p, struct loop *loop, struct io *io)
 {
-    struct switch_port *p = container_of(io, struct switch_port, io);
     int r = 0;
     for (int i = 0; i < SWITCH_BATCH && r == 0; i++) {
-        r = read_one(p->sw, p->port);
+        r = read_one(p->sw, p->port, io->fd);
         if (i % DUE_EVERY == DUE_EVERY - 1 && hold_next_ns(&p->sw->chain.hold) != INT64_MAX)
             switch_run_due(p->sw);
     }
@@ -232,6 +233,16 @@ static void on_readable(struct loop *loop, struct io *io, uint32_t events)
         io_remove(loop, io);
     if (hold_next_ns(&p->sw->chain.hold) != INT64_MAX)
         switch_run_due(p->sw);
+}
+
+static void on_readable(struct loop *loop, struct io *io, uint32_t events)
+{
+    read_some(container_of(io, struct switch_port, io), loop, io);
+}
+
+static void on_readable6(struct loop *loop, struct io *io, uint32_t events)
+{
+    read_some(container_of(io, struct switch_port, io6), loop, io);
 }
 
 /* ---- life ---- */
@@ -270,10 +281,24 @@ static int open_ports(struct vswitch *sw)
         struct switch_port *p = &sw->ports[i];
         *p = (struct switch_port){.sw = sw, .port = &sw->config.ports[i]};
         io_init(&p->io, on_readable);
+        io_init(&p->io6, on_readable6);
         if (p->port->fd >= 0)
             r = io_add(&sw->loop, &p->io, p->port->fd, EPOLLIN);
+        if (r == 0 && p->port->fd6 >= 0)
+            r = io_add(&sw->loop, &p->io6, p->port->fd6, EPOLLIN);
     }
     return r;
+}
+
+void switch_sync_bypass(struct vswitch *sw)
+{
+    unsigned n = sw->ports_n;
+    for (unsigned i = 0; bypass_on(&sw->bypass) && i < n * n; i++) {
+        struct link *l = &sw->links[i];
+        bool want = l->from != l->to && !l->impaired;
+        if (want != l->in_kernel && bypass_set(&sw->bypass, l->from, l->to, want) == 0)
+            l->in_kernel = want;
+    }
 }
 
 int switch_init(struct vswitch *sw, const struct switch_config *config)
@@ -286,11 +311,15 @@ int switch_init(struct vswitch *sw, const struct switch_config *config)
     int r = loop_init(&sw->loop);
     if (r < 0)
         return r;
+    sw->bypass.nl = -1;
     timer_init(&sw->due, on_due);
     names_init(&sw->names, config->hosts, config->hosts_n);
     sw->ports = xcalloc(sw->ports_n, sizeof *sw->ports);
-    sw->room = xmalloc(PKT_HEAD_BYTES + PKT_MAX_BYTES);
+    sw->room = xmalloc(PKT_HEAD_BYTES + 2 * CACHE_LINE_BYTES + PKT_MAX_BYTES);
     sw->scratch.pkt.p = sw->room + PKT_HEAD_BYTES;
+    /* TCP's payload is copied in and out a tenth faster when it begins a cache line */
+    while (((uintptr_t)sw->scratch.pkt.p + TCP_HEAD_BYTES) % CACHE_LINE_BYTES)
+        sw->scratch.pkt.p++;
     make_links(sw);
     r = open_log(sw);
     const struct chain_config chain = {.links = sw->links,
@@ -304,6 +333,9 @@ int switch_init(struct vswitch *sw, const struct switch_config *config)
         r = chain_init(&sw->chain, &chain);
     if (r == 0)
         r = open_ports(sw);
+    /* the log is to see every packet */
+    if (r == 0 && !sw->logging && bypass_open(&sw->bypass, sw->config.ports, sw->ports_n) == 0)
+        switch_sync_bypass(sw);
     return r < 0 || config->control < 0 ? r : switch_control_open(sw, config->control);
 }
 
@@ -323,6 +355,7 @@ void switch_done(struct vswitch *sw)
 {
     if (sw->logging)
         pcapng_done(&sw->log);
+    bypass_done(&sw->bypass);
     chain_done(&sw->chain);
     loop_done(&sw->loop);
     free(sw->ports);

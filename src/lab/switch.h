@@ -2,6 +2,8 @@
  * switch.h - the userspace switch that joins the network namespaces: reads each port, finds the
  * destination port by IP address, writes.
  *
+ * Where it can be, clean links are carried by the kernel itself (bypass.h) and never seen here.
+ *
  * Every (from, to) pair of ports is a struct link (chain.h) with counters. A packet on a clean link
  * goes straight on; on a link with faults it goes through the chain. Orders and questions about
  * faults come as records over switch_config.control (control.h), one answer each.
@@ -22,6 +24,7 @@
  * orders. Thread rule: one process, one thread.
  */
 #pragma once
+#include "lab/bypass.h"
 #include "lab/chain.h"
 #include "lab/names.h"
 #include "lab/pcapng.h"
@@ -54,6 +57,7 @@ struct switch_port {
     struct io io;
     struct vswitch *sw;
     struct port *port;
+    struct io io6;
 };
 
 /* To and from the switch over its control socket; conn is the asker's and comes back. */
@@ -90,6 +94,7 @@ struct vswitch {
     unsigned char *room;
     struct parcel scratch; /* the packet that is being dealt with, in room */
     struct chain chain;
+    struct bypass bypass;
     struct timer due;
     int64_t next_ns; /* that it is for */
     int64_t wake_ns; /* how long the processor takes to come back from a sleep, lately */
@@ -121,6 +126,8 @@ struct link *switch_link(struct vswitch *sw, unsigned from, unsigned to);
 void switch_packet(struct vswitch *sw, unsigned from);
 /* Carries out what is due; arms the timer for the rest. */
 void switch_run_due(struct vswitch *sw);
+/* Clean links into the kernel, others out of it, after their faults have changed. */
+void switch_sync_bypass(struct vswitch *sw);
 
 /* switch_control.c */
 void switch_command(struct vswitch *sw, const struct lab_command *c, struct lab_answer *ret);

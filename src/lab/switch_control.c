@@ -14,9 +14,13 @@ void switch_command(struct vswitch *sw, const struct lab_command *c, struct lab_
     uint64_t met = 0;
     *ret = (struct lab_answer){.serial = c->serial, .refused = -1};
     switch ((enum lab_command_kind)c->kind) {
-    case LAB_CMD_LINK_ADD: ret->result = chain_add(&sw->chain, &c->link); break;
+    case LAB_CMD_LINK_ADD:
+        ret->result = chain_add(&sw->chain, &c->link);
+        switch_sync_bypass(sw);
+        break;
     case LAB_CMD_LINK_REMOVE:
         ret->result = chain_remove(&sw->chain, c->link.id, &ret->report);
+        switch_sync_bypass(sw);
         break;
     case LAB_CMD_LINK_REPORT:
         ret->result = chain_report(&sw->chain, c->link.id, &ret->report);

@@ -31,7 +31,7 @@ static int mem_write(struct port *p, const struct pkt *k)
     return k->n % 7 ? 0 : -EAGAIN;
 }
 
-static int mem_read(struct port *p, struct pkt *ret)
+static int mem_read(struct port *p, int fd, struct pkt *ret)
 {
     return -EAGAIN;
 }
@@ -107,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     assert(switch_counters_bytes(PORTS) <= sizeof counters);
     for (unsigned i = 0; i < PORTS; i++)
-        ports[i] = (struct port){.ops = &ops, .fd = -1, .index = i};
+        ports[i] = (struct port){.ops = &ops, .fd = -1, .fd6 = -1, .index = i};
     bool logging = data[0] & 0x80;
     int log_fd = logging ? memfd_create("log", MFD_CLOEXEC) : -1;
     const struct switch_config config = {.ports = ports,

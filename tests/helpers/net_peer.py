@@ -65,6 +65,7 @@ def listen(port, serve):
 
 FAMILY = {"4": socket.AF_INET, "6": socket.AF_INET6}
 kept = []
+running = []
 
 
 def address(name, port, family, kind):
@@ -103,6 +104,21 @@ def do_udp(name, port, family, count, wait_ms):
         take(max(1, int((deadline - time.monotonic()) * 1000)))
     times.sort()
     return "%d %.3f %d %d" % (len(seen), times[len(times) // 2] * 1000 if times else -1, twice, order)
+
+
+def do_begin(*args):
+    """Another command, in the background; do_result waits for its answer."""
+    box = []
+    thread = threading.Thread(target=lambda: box.append(globals()["do_" + args[0]](*args[1:])), daemon=True)
+    thread.start()
+    running.append((thread, box))
+    return "begun"
+
+
+def do_result():
+    thread, box = running.pop()
+    thread.join()
+    return box[0] if box else "error"
 
 
 def do_one(name, port, family, wait_ms):

@@ -256,7 +256,8 @@ class Cases(Tier):
         lab.say("traffic beta alpha")
         words = lab.wait("^traffic").split()
         self.assertEqual(words[1], "0")
-        self.assertGreaterEqual(int(words[2]), 3)
+        if "TUN" in lab.opened:  # a veth's clean links pass by the switch
+            self.assertGreaterEqual(int(words[2]), 3)
         lab.down()
         self.assertLess(lab.find("STOPPED beta"), lab.find("EXITED alpha"))
         self.quit(lab)

@@ -166,6 +166,32 @@ class Cases(Tier):
         self.assertLess(float(self.on(lab, "resolve", "b").split()[0]), 0.2)
         self.quit(lab)
 
+    def traffic(self, lab, source, target):
+        before = len(lab.lines)
+        lab.say("traffic %s %s" % (source, target))
+        return int(lab.wait("^traffic", before).split()[2])
+
+    def test_clean_links_pass_by_the_switch_and_no_packet_twice(self):
+        """Where ports are veths the kernel carries what is clean; each change-over is exact for every packet."""
+        lab = self.network(names="abc")
+        by_kernel = "TUN" not in lab.opened
+        self.on(lab, "udp", "b", 7000, 4, 100, 300)
+        self.assertEqual(self.traffic(lab, "a", "b"), 0 if by_kernel else 100)
+        self.link(lab, "1 a b")  # nothing is asked: packets only take the way through the switch
+        self.assertEqual(self.on(lab, "udp", "b", 7000, 6, 100, 300).split()[0], "100")
+        self.assertGreaterEqual(self.traffic(lab, "a", "b"), 100)
+        self.assertEqual(self.traffic(lab, "b", "a"), 0 if by_kernel else 200)
+        self.unlink(lab, 1)
+        self.on(lab, "begin", "udp", "b", 7000, 4, 20000, 3000)
+        for i in range(60):
+            self.link(lab, "%d a b" % (10 + i))
+            self.link(lab, "%d b a" % (100 + i))
+            self.unlink(lab, 10 + i)
+            self.unlink(lab, 100 + i)
+        back, _, twice, _ = self.on(lab, "result").split()
+        self.assertEqual((back, twice), ("20000", "0"))
+        self.quit(lab)
+
     def test_packet_log(self):
         path = os.path.join(self.dir, "log-%s.pcapng" % type(self).__name__)
         open(path, "w").close()

@@ -59,7 +59,7 @@ static int mem_write(struct port *p, const struct pkt *k)
     return 0;
 }
 
-static int mem_read(struct port *p, struct pkt *ret)
+static int mem_read(struct port *p, int fd, struct pkt *ret)
 {
     return -EAGAIN;
 }
@@ -77,7 +77,7 @@ static void open_world(int log_fd)
     world = (struct world){.seen = seen, .now_ns = NS_PER_S};
     world.counters = switch_counters_at(xmalloc(switch_counters_bytes(PORTS)), PORTS);
     for (unsigned i = 0; i < PORTS; i++)
-        world.ports[i] = (struct port){.ops = &port_mem, .fd = -1, .index = i};
+        world.ports[i] = (struct port){.ops = &port_mem, .fd = -1, .fd6 = -1, .index = i};
     ASSERT_OK(switch_init(&world.sw, &(struct switch_config){.ports = world.ports,
                                                              .ports_n = PORTS,
                                                              .counters = world.counters,

@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
 #include <linux/rtnetlink.h>
+#include <linux/tc_act/tc_mirred.h>
 #include <linux/veth.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -70,7 +72,7 @@ static int mem_write(struct port *p, const struct pkt *k)
     return write_result;
 }
 
-static int mem_read(struct port *p, struct pkt *ret)
+static int mem_read(struct port *p, int fd, struct pkt *ret)
 {
     return -EAGAIN;
 }
@@ -89,7 +91,7 @@ static void open_switch(struct fixture *f)
     write_result = 0;
     f->counters = switch_counters_at(xmalloc(switch_counters_bytes(4)), 4);
     for (unsigned i = 0; i < 4; i++)
-        f->ports[i] = (struct port){.ops = &port_mem, .fd = -1, .index = i};
+        f->ports[i] = (struct port){.ops = &port_mem, .fd = -1, .fd6 = -1, .index = i};
     ASSERT_OK(switch_init(&f->sw, &(struct switch_config){.ports = f->ports,
                                                           .ports_n = 4,
                                                           .counters = f->counters,
@@ -197,6 +199,37 @@ TEST(netlink_address_message)
     const struct rtattr *a = find(IFA_RTA(body), IFA_PAYLOAD(&m.hdr), IFA_LOCAL);
     ASSERT_OK(memcmp(RTA_DATA(a), "\x0a\xd5\x00\x0a", 4));
     ASSERT_EQ(m.hdr.nlmsg_len, NLMSG_LENGTH(sizeof *body) + 2 * RTA_SPACE(4));
+}
+
+TEST(netlink_redirect_matches_family_and_address)
+{
+    struct nl_msg m;
+    struct nl_redirect r = {.index = 5, .number = 3, .dst = {10, 213, 0, 11}, .to_index = 9};
+    nl_redirect_add(&m, &r);
+    struct tcmsg *body = NLMSG_DATA(&m.hdr);
+    ASSERT_EQ(m.hdr.nlmsg_type, RTM_NEWTFILTER);
+    ASSERT(body->tcm_ifindex == 5 && body->tcm_handle == 3);
+    const void *p = TCA_RTA(body);
+    size_t n = TCA_PAYLOAD(&m.hdr);
+    ASSERT_STREQ(RTA_DATA(find(p, n, TCA_KIND)), "u32");
+    const struct rtattr *options = find(p, n, TCA_OPTIONS);
+    const struct tc_u32_sel *sel = RTA_DATA(find(INSIDE(options), TCA_U32_SEL));
+    ASSERT(sel->nkeys == 2 && sel->keys[0].off == -4 && sel->keys[1].off == 16);
+    ASSERT_OK(memcmp(&sel->keys[0].val, "\0\0\x08\0", 4));
+    ASSERT_OK(memcmp(&sel->keys[1].val, "\x0a\xd5\0\x0b", 4));
+    const struct rtattr *act = find(INSIDE(find(INSIDE(options), TCA_U32_ACT)), 1);
+    ASSERT_STREQ(RTA_DATA(find(INSIDE(act), TCA_ACT_KIND)), "mirred");
+    const struct tc_mirred *to =
+        RTA_DATA(find(INSIDE(find(INSIDE(act), TCA_ACT_OPTIONS)), TCA_MIRRED_PARMS));
+    ASSERT(to->ifindex == 9 && to->eaction == TCA_EGRESS_REDIR);
+    r.ipv6 = true;
+    nl_redirect_add(&m, &r);
+    ASSERT_EQ(body->tcm_handle, 0x803);
+    sel =
+        RTA_DATA(find(INSIDE(find(TCA_RTA(body), TCA_PAYLOAD(&m.hdr), TCA_OPTIONS)), TCA_U32_SEL));
+    ASSERT(sel->nkeys == 5 && sel->keys[4].off == 36);
+    nl_redirect_remove(&m, &r);
+    ASSERT(m.hdr.nlmsg_type == RTM_DELTFILTER && body->tcm_handle == 0x80000803);
 }
 
 TEST(netlink_veth_message_nests_the_peer)
