@@ -120,7 +120,8 @@ void nl_veth_add(struct nl_msg *m, const struct nl_veth *v)
 #define CLSACT_INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 #define U32_ROOT_TABLE 0x80000000u /* of the first u32 chain of a device, and there is no other */
 #define U32_IPV6       0x800       /* numbers of filters for IPv6 begin here */
-#define ETHER_TYPE     (-4)        /* offsets from the IP header: its second half */
+#define U32_KEYS       5
+#define ETHER_TYPE     (-4) /* offsets from the IP header: its second half */
 #define IPV4_DST       16
 #define IPV6_DST       24
 
@@ -156,18 +157,19 @@ static void redirect(struct nl_msg *m, const struct nl_redirect *r, uint16_t typ
 
 static void put_match(struct nl_msg *m, const struct nl_redirect *r)
 {
-    struct {
-        struct tc_u32_sel head;
-        struct tc_u32_key keys[5];
-    } sel = {.head = {.flags = TC_U32_TERMINAL, .nkeys = r->ipv6 ? 5 : 2}};
-    sel.keys[0] = (struct tc_u32_key){
+    _Alignas(struct tc_u32_sel) unsigned char
+        bytes[sizeof(struct tc_u32_sel) + U32_KEYS * sizeof(struct tc_u32_key)] = {0};
+    struct tc_u32_sel *sel = (void *)bytes;
+    sel->flags = TC_U32_TERMINAL;
+    sel->nkeys = r->ipv6 ? U32_KEYS : 2;
+    sel->keys[0] = (struct tc_u32_key){
         .mask = htonl(0xffff), .val = htonl(r->ipv6 ? ETH_P_IPV6 : ETH_P_IP), .off = ETHER_TYPE};
-    for (int i = 1; i < sel.head.nkeys; i++) {
-        sel.keys[i] = (struct tc_u32_key){.mask = ~(uint32_t)0,
-                                          .off = (r->ipv6 ? IPV6_DST : IPV4_DST) + 4 * (i - 1)};
-        memcpy(&sel.keys[i].val, r->dst + 4 * (i - 1), 4);
+    for (int i = 1; i < sel->nkeys; i++) {
+        sel->keys[i] = (struct tc_u32_key){.mask = ~(uint32_t)0,
+                                           .off = (r->ipv6 ? IPV6_DST : IPV4_DST) + 4 * (i - 1)};
+        memcpy(&sel->keys[i].val, r->dst + 4 * (i - 1), 4);
     }
-    nl_put(m, TCA_U32_SEL, &sel, sizeof sel.head + sel.head.nkeys * sizeof sel.keys[0]);
+    nl_put(m, TCA_U32_SEL, bytes, sizeof *sel + sel->nkeys * sizeof sel->keys[0]);
 }
 
 void nl_redirect_add(struct nl_msg *m, const struct nl_redirect *r)
