@@ -7,11 +7,6 @@
 
 #include "lab/switch.h"
 
-static int talk(struct bypass *b, struct nl_msg *m)
-{
-    return nl_talk(b->nl, m);
-}
-
 static struct nl_redirect redirect_of(const struct bypass *b, unsigned from, unsigned to, bool ipv6)
 {
     struct nl_redirect r = {.index = b->ports[from].ifindex,
@@ -34,7 +29,7 @@ static int set_family(struct bypass *b, unsigned from, unsigned to, bool ipv6, b
         nl_redirect_add(&m, &r);
     else
         nl_redirect_remove(&m, &r);
-    return talk(b, &m);
+    return nl_talk(b->nl, &m);
 }
 
 int bypass_set(struct bypass *b, unsigned from, unsigned to, bool in_kernel)
@@ -42,7 +37,9 @@ int bypass_set(struct bypass *b, unsigned from, unsigned to, bool in_kernel)
     int r = set_family(b, from, to, false, in_kernel);
     if (r < 0 || !b->ports[from].ipv6)
         return r;
-    return set_family(b, from, to, true, in_kernel);
+    if ((r = set_family(b, from, to, true, in_kernel)) < 0)
+        set_family(b, from, to, false, !in_kernel);
+    return r;
 }
 
 int bypass_open(struct bypass *b, const struct port *ports, unsigned ports_n)
@@ -58,7 +55,7 @@ int bypass_open(struct bypass *b, const struct port *ports, unsigned ports_n)
     int r = 0;
     for (unsigned i = 0; i < ports_n && r == 0; i++) {
         nl_clsact_add(&m, ports[i].ifindex);
-        r = talk(b, &m);
+        r = nl_talk(b->nl, &m);
     }
     /* a trial tells whether the kernel has what else is needed */
     if (r == 0 && ports_n > 1 && (r = bypass_set(b, 0, 1, true)) == 0)
@@ -75,7 +72,7 @@ void bypass_done(struct bypass *b)
         return;
     for (unsigned i = 0; i < b->ports_n; i++) {
         nl_clsact_remove(&m, b->ports[i].ifindex);
-        talk(b, &m);
+        nl_talk(b->nl, &m);
     }
     close(b->nl);
     b->nl = -1;

@@ -12,7 +12,7 @@
  * bypass_open says why, and that is no error.
  *
  * Lifecycle: bypass_open / bypass_done, in the process and namespace of the switch. bypass_set
- * talks to the kernel, some 20 us each. Errors: -errno. One thread.
+ * talks to the kernel and does both families or neither. Errors: -errno. One thread.
  */
 #pragma once
 #include <stdbool.h>

@@ -78,7 +78,7 @@ struct switch_config {
     int log_fd;                      /* packet log; -1 = none */
     const struct names_entry *hosts; /* what the resolver knows */
     size_t hosts_n;
-    const char *const *names;  /* of the ports; may be NULL without a log and resolver */
+    const char *const *names;  /* of the ports; may be NULL without a log */
     int64_t epoch_ns;          /* added to times in the log: from the clock of `now` to 1970 */
     int64_t (*now)(void *ctx); /* NULL = the monotonic clock */
     void *ctx;                 /* of now */
@@ -104,7 +104,6 @@ struct vswitch {
     struct io control;
     struct names names;
     struct timer log_flush;
-    int64_t log_epoch_ns;
     struct pcapng log;
     bool logging;
 };
@@ -126,8 +125,9 @@ struct link *switch_link(struct vswitch *sw, unsigned from, unsigned to);
 void switch_packet(struct vswitch *sw, unsigned from);
 /* Carries out what is due; arms the timer for the rest. */
 void switch_run_due(struct vswitch *sw);
-/* Clean links into the kernel, others out of it, after their faults have changed. */
-void switch_sync_bypass(struct vswitch *sw);
+/* Clean links into the kernel, others out of it, after their faults have changed. -errno when one
+ * with a fault could not be taken out. */
+int switch_sync_bypass(struct vswitch *sw);
 
 /* switch_control.c */
 void switch_command(struct vswitch *sw, const struct lab_command *c, struct lab_answer *ret);

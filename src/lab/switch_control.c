@@ -9,15 +9,24 @@
 
 #define ORDERS_A_TURN 32
 
+/* A fault that some packets would pass by is not put in force. */
+static int add_link(struct vswitch *sw, const struct lab_link *order)
+{
+    struct impair_report report;
+    int r = chain_add(&sw->chain, order);
+    if (r < 0 || (r = switch_sync_bypass(sw)) == 0)
+        return r;
+    chain_remove(&sw->chain, order->id, &report);
+    switch_sync_bypass(sw);
+    return r;
+}
+
 void switch_command(struct vswitch *sw, const struct lab_command *c, struct lab_answer *ret)
 {
     uint64_t met = 0;
     *ret = (struct lab_answer){.serial = c->serial, .refused = -1};
     switch ((enum lab_command_kind)c->kind) {
-    case LAB_CMD_LINK_ADD:
-        ret->result = chain_add(&sw->chain, &c->link);
-        switch_sync_bypass(sw);
-        break;
+    case LAB_CMD_LINK_ADD: ret->result = add_link(sw, &c->link); break;
     case LAB_CMD_LINK_REMOVE:
         ret->result = chain_remove(&sw->chain, c->link.id, &ret->report);
         switch_sync_bypass(sw);

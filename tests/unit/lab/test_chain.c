@@ -1,6 +1,7 @@
 /* Faults on the links of a whole switch with ports of memory and a clock of its own: composition,
  * time, ends, proof of effect, the packet log, and a naive model to compare with. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -405,6 +406,25 @@ TEST(nonsense_orders_are_refused)
     ASSERT_EQ(chain_add(&world.sw.chain, &o), -ENOSPC);
     end_fault(5);
     ASSERT_OK(chain_add(&world.sw.chain, &o));
+    close_world();
+}
+
+/* A link that stays in the kernel would pass the fault by. */
+TEST(fault_of_a_link_that_cannot_be_taken_out_of_the_kernel_is_refused)
+{
+    struct impair_report r;
+    struct lab_answer a;
+    struct lab_command c = {.kind = LAB_CMD_LINK_ADD, .link = order(1, 1, 2)};
+    open_world(-1);
+    struct link *l = switch_link(&world.sw, 1, 2);
+    world.sw.bypass = (struct bypass){
+        .ports = world.ports, .ports_n = PORTS, .nl = open("/dev/null", O_RDWR | O_CLOEXEC)};
+    for (unsigned i = 0; i < PORTS * PORTS; i++)
+        world.sw.links[i].in_kernel = world.sw.links[i].from != world.sw.links[i].to;
+    switch_command(&world.sw, &c, &a);
+    ASSERT_EQ(a.result, -ENOTSOCK); /* as /dev/null answers netlink */
+    ASSERT_EQ(chain_report(&world.sw.chain, 1, &r), -ENOENT);
+    ASSERT(l->in_kernel && l->impaired == 0);
     close_world();
 }
 
