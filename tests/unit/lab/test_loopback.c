@@ -3,6 +3,7 @@
 #include "tests.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -189,7 +190,9 @@ TEST(a_mark_is_read_back_from_the_limits)
 TEST(a_mark_survives_fork_and_exec_with_an_empty_environment)
 {
     uint64_t mark = mark_service(mark_draw(), 2);
-    int status;
+    int status, fds[2];
+    char end;
+    ASSERT_OK(pipe2(fds, O_CLOEXEC));
     pid_t pid = fork();
     if (pid == 0) {
         if (mark_wear(mark) < 0)
@@ -200,8 +203,9 @@ TEST(a_mark_survives_fork_and_exec_with_an_empty_environment)
         execve("/bin/sleep", argv, envp);
         _exit(1);
     }
-    for (int i = 0; i < 10000 && mark_of_pid(pid) == 0; i++)
-        usleep(100);
+    close(fds[1]);
+    ASSERT_EQ(read(fds[0], &end, 1), 0); /* closed by its exec */
+    close(fds[0]);
     ASSERT(mark_of_pid(pid) == mark);
     ASSERT_EQ(mark_kill(mark, 0), 1);
     ASSERT_EQ(mark_kill(mark & ~UINT64_C(0xffff), 0), 1);
