@@ -87,15 +87,6 @@ static void answer(struct keeper *k, struct keeper_fault *f, int status)
 
 /* --- applying --------------------------------------------------------------------------------- */
 
-static void list_targets(const struct fault_request *request, char *text, size_t cap)
-{
-    size_t at = 0;
-    text[0] = '\0';
-    for (uint32_t i = 0; i < request->targets_n && at < cap; i++)
-        at +=
-            (size_t)snprintf(text + at, cap - at, "%s%s", i ? ", " : "", request->target_names[i]);
-}
-
 static void apply_request(struct keeper *k, struct keeper_conn *c, const struct manifest *m,
                           struct fault_request *request, int64_t for_ns)
 {
@@ -112,8 +103,8 @@ static void apply_request(struct keeper *k, struct keeper_conn *c, const struct 
     if (request->network.links_n)
         snprintf(f->targets, sizeof f->targets, "%s", request->network.where);
     else
-        list_targets(request, f->targets, sizeof f->targets);
-    for (uint32_t i = 0; i < request->targets_n; i++)
+        fault_names(request, f->targets, sizeof f->targets);
+    for (uint32_t i = 0; i < request->targets_n && kind && kind->kills; i++)
         k->crew.v[request->targets[i]].faulted = true;
     int64_t span_ns = for_ns > 0 ? for_ns : m->duration_ns, now_ns = clock_now_ns();
     f->since_ns = now_ns - k->start_ns;

@@ -42,15 +42,6 @@ static void fault_not_applied(struct run *run, const char *why)
     record_fault_state(run, run->phase, "failed", &e, "");
 }
 
-static void list_targets(const struct fault_request *request, char *text, size_t cap)
-{
-    size_t at = 0;
-    text[0] = '\0';
-    for (uint32_t i = 0; i < request->targets_n && at < cap; i++)
-        at +=
-            (size_t)snprintf(text + at, cap - at, "%s%s", i ? ", " : "", request->target_names[i]);
-}
-
 static void apply_fault(struct run *run)
 {
     const struct manifest *m = &run->manifests[run->phase];
@@ -67,7 +58,7 @@ static void apply_fault(struct run *run)
     request.ttl_ns = plans_fault_duration(&run->loaded, (size_t)run->phase) + FAULT_TTL_REST;
     for (int i = 0; i < n && fault_find(m->fault)->kills; i++)
         run->crew.v[request.targets[i]].faulted = true;
-    list_targets(&request, targets, sizeof targets);
+    fault_names(&request, targets, sizeof targets);
     run_event(run, clock_now_ns(), LIVE_WARN, "fault", m->name, "%s on %s", m->title, targets);
     record_fault_state(run, run->phase, "applying", NULL, targets);
     int r = guard_apply(run->bed.guard, run->phase, &request);

@@ -17,7 +17,7 @@ static int apply(struct fault_ctx *c, const struct fault_request *request, struc
     struct fault_request at_once = *request;
     char names[FAULT_TEXT_BYTES - 64];
     at_once.grace_ns = 0;
-    pod_names(request, names, sizeof names);
+    fault_names(request, names, sizeof names);
     snprintf(ret->asked, sizeof ret->asked, "SIGKILL: %s", names);
     int r = pod_command(c, &at_once, LAB_CMD_KILL, &outcome);
     if (r < 0 && r != -ETIMEDOUT)

@@ -20,7 +20,7 @@
 static void say_asked(const struct fault_request *q, struct fault_result *ret)
 {
     char names[200];
-    pod_names(q, names, sizeof names);
+    fault_names(q, names, sizeof names);
     snprintf(ret->asked, sizeof ret->asked, "%.300s; for %s", q->names.text, names);
 }
 

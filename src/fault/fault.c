@@ -1,5 +1,6 @@
 #include "fault/fault.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -42,4 +43,12 @@ void fault_add_test_faults(const struct fault *const *add, size_t n)
 {
     test_faults = add;
     test_faults_n = n;
+}
+
+void fault_names(const struct fault_request *request, char *buf, size_t cap)
+{
+    size_t at = 0;
+    buf[0] = '\0';
+    for (uint32_t i = 0; i < request->targets_n && at < cap; i++)
+        at += (size_t)snprintf(buf + at, cap - at, "%s%s", i ? ", " : "", request->target_names[i]);
 }

@@ -85,6 +85,9 @@ struct fault {
  * without an end. */
 int fault_check_request(const struct fault_request *request);
 
+/* Names all targets: "redis-master, kube". */
+void fault_names(const struct fault_request *request, char *buf, size_t cap);
+
 const struct fault *fault_find(const char *name); /* NULL = unknown */
 size_t fault_count(void);
 const struct fault *fault_at(size_t i);

@@ -86,17 +86,13 @@ static bool same_bits(const unsigned char *a, const unsigned char *b, int n)
 /* The address of a port, in either family; returns how many of its bits are the network's. */
 static int port_addr(unsigned port, bool v6, unsigned char ret[16])
 {
-    static const unsigned char net6[8] = {0xfd, 0x73, 0x71, 0x75, 0x61, 0x6c};
-    uint32_t addr = switch_addr(port);
+    uint32_t addr = htonl(switch_addr(port));
     memset(ret, 0, 16);
     if (v6) {
-        memcpy(ret, net6, sizeof net6);
-        ret[14] = (unsigned char)(addr >> 8);
-        ret[15] = (unsigned char)addr;
-        return 64;
+        switch_addr6(port, ret);
+        return PORT_PREFIX6;
     }
-    for (int i = 0; i < 4; i++)
-        ret[i] = (unsigned char)(addr >> (24 - 8 * i));
+    memcpy(ret, &addr, sizeof addr);
     return SWITCH_PREFIX;
 }
 

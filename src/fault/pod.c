@@ -23,13 +23,6 @@ static void append(char *buf, size_t cap, const char *fmt, ...)
     va_end(ap);
 }
 
-void pod_names(const struct fault_request *request, char *buf, size_t cap)
-{
-    buf[0] = '\0';
-    for (uint32_t i = 0; i < request->targets_n; i++)
-        append(buf, cap, "%s%s", i ? ", " : "", request->target_names[i]);
-}
-
 int pod_command(struct fault_ctx *c, const struct fault_request *request,
                 enum lab_command_kind kind, struct pod_outcome *ret)
 {

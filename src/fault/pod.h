@@ -19,8 +19,6 @@ struct pod_outcome {
 /* kind: LAB_CMD_KILL (signo SIGKILL after request->grace_ns) or LAB_CMD_HOLD. */
 int pod_command(struct fault_ctx *c, const struct fault_request *request,
                 enum lab_command_kind kind, struct pod_outcome *ret);
-/* Names all targets: "redis-master, kube". */
-void pod_names(const struct fault_request *request, char *buf, size_t cap);
 /* Fills ret->measured and returns the common result. */
 int pod_measure(const struct fault_request *request, const struct pod_outcome *outcome,
                 struct fault_result *ret);

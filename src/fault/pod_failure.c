@@ -36,7 +36,7 @@ static int apply(struct fault_ctx *c, const struct fault_request *request, struc
     int slots[FAULT_TARGETS];
     struct fault_request at_once = *request;
     at_once.grace_ns = 0;
-    pod_names(request, names, sizeof names);
+    fault_names(request, names, sizeof names);
     snprintf(ret->asked, sizeof ret->asked, "stopped and refusing connections: %s", names);
     int r = write_down(c, request);
     if (r < 0)
@@ -74,7 +74,7 @@ static int undo(struct fault_ctx *c, const struct fault_request *request, struct
     char names[FAULT_TEXT_BYTES - 64];
     int slots[FAULT_TARGETS], failed = 0;
     int n = ctx_own(c, ACTION_LAB_HOLD, slots, holds, FAULT_TARGETS);
-    pod_names(request, names, sizeof names);
+    fault_names(request, names, sizeof names);
     snprintf(ret->asked, sizeof ret->asked, "started and ready again: %s", names);
     for (int i = 0; i < n; i++)
         commands[i] =

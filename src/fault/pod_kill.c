@@ -15,7 +15,7 @@ static int apply(struct fault_ctx *c, const struct fault_request *request, struc
 {
     static struct pod_outcome outcome;
     char names[FAULT_TEXT_BYTES - 64], grace[32];
-    pod_names(request, names, sizeof names);
+    fault_names(request, names, sizeof names);
     if (request->grace_ns > 0)
         snprintf(ret->asked, sizeof ret->asked, "SIGTERM, and SIGKILL after %s: %s",
                  units_format_duration(request->grace_ns, grace, sizeof grace), names);
