@@ -159,3 +159,15 @@ void json_raw(struct json *j, const char *text)
     separate(j);
     buf_add_str(j->out, text);
 }
+
+void json_key_str(struct json *j, const char *key, const char *value)
+{
+    json_key(j, key);
+    json_str(j, value);
+}
+
+void json_key_int(struct json *j, const char *key, int64_t value)
+{
+    json_key(j, key);
+    json_int(j, value);
+}

@@ -37,4 +37,7 @@ void json_int(struct json *j, int64_t v);
 void json_num(struct json *j, double v); /* shortest text that reads back the same */
 void json_bool(struct json *j, bool v);
 void json_null(struct json *j) JSON_LINK_NAME(json_null);
+/* A key and its value. */
+void json_key_str(struct json *j, const char *key, const char *value);
+void json_key_int(struct json *j, const char *key, int64_t value);
 void json_raw(struct json *j, const char *text); /* already JSON */

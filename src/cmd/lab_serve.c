@@ -65,18 +65,6 @@ static void answer_begin(struct json *j, struct buf *out, int status)
     json_int(j, status);
 }
 
-static void key_str(struct json *j, const char *key, const char *value)
-{
-    json_key(j, key);
-    json_str(j, value);
-}
-
-static void key_int(struct json *j, const char *key, int64_t value)
-{
-    json_key(j, key);
-    json_int(j, value);
-}
-
 static void answer_end(struct json *j, struct keeper_conn *c, const int *fds)
 {
     struct buf *out = j->out;
@@ -94,7 +82,7 @@ void keeper_refuse(struct keeper *k, struct keeper_conn *c, int status, const ch
     buf_vprintf(&why, fmt, ap);
     va_end(ap);
     answer_begin(&j, &out, status);
-    key_str(&j, "error", buf_str(&why));
+    json_key_str(&j, "error", buf_str(&why));
     buf_done(&why);
     answer_end(&j, c, NULL);
 }
@@ -104,23 +92,23 @@ static void add_fault(struct json *j, const struct keeper *k, const struct keepe
     int64_t now_ns = clock_now_ns() - k->start_ns;
     bool over = f->state == KEEPER_FAULT_ENDED;
     json_object(j);
-    key_str(j, "name", f->name);
-    key_str(j, "fault", f->title);
-    key_str(j, "targets", f->targets);
-    key_str(j, "state", keeper_fault_state_name(f->state));
+    json_key_str(j, "name", f->name);
+    json_key_str(j, "fault", f->title);
+    json_key_str(j, "targets", f->targets);
+    json_key_str(j, "state", keeper_fault_state_name(f->state));
     json_key(j, "in_force");
     json_bool(j, keeper_fault_in_force(f));
     json_key(j, "no_effect");
     json_bool(j, f->no_effect);
-    key_int(j, "since_ns", f->since_ns);
+    json_key_int(j, "since_ns", f->since_ns);
     json_key(j, over ? "ended_ns" : "left_ns");
     if (f->ends_ns < 0)
         json_null(j);
     else
         json_int(j, over ? f->ends_ns : f->ends_ns > now_ns ? f->ends_ns - now_ns : 0);
-    key_str(j, "asked", f->asked);
-    key_str(j, "measured", f->measured);
-    key_str(j, "text", f->text);
+    json_key_str(j, "asked", f->asked);
+    json_key_str(j, "measured", f->measured);
+    json_key_str(j, "text", f->text);
     json_end_object(j);
 }
 
@@ -138,15 +126,15 @@ void keeper_answer_fault(struct keeper *k, struct keeper_conn *c, int status,
 static void add_lab(struct json *j, const struct keeper *k)
 {
     json_object(j);
-    key_str(j, "name", k->name);
-    key_str(j, "plan", k->plan->name);
-    key_str(j, "file", k->plan->file);
-    key_str(j, "state", keeper_state_name(k));
-    key_str(j, "tier", lab_tier(k->bed.lab));
-    key_int(j, "seed", (int64_t)k->seed);
-    key_int(j, "pid", getpid());
-    key_int(j, "age_ns", clock_now_ns() - k->start_ns);
-    key_str(j, "folder", k->place.path);
+    json_key_str(j, "name", k->name);
+    json_key_str(j, "plan", k->plan->name);
+    json_key_str(j, "file", k->plan->file);
+    json_key_str(j, "state", keeper_state_name(k));
+    json_key_str(j, "tier", lab_tier(k->bed.lab));
+    json_key_int(j, "seed", (int64_t)k->seed);
+    json_key_int(j, "pid", getpid());
+    json_key_int(j, "age_ns", clock_now_ns() - k->start_ns);
+    json_key_str(j, "folder", k->place.path);
     json_key(j, "background");
     json_bool(j, k->detached);
     json_end_object(j);
@@ -162,8 +150,8 @@ static void add_service(struct json *j, const struct keeper *k, size_t i)
         text[strcspn(text, ":")] = '\0'; /* 10.x.y.z:0 */
     }
     json_object(j);
-    key_str(j, "name", k->plan->services[i].name);
-    key_str(j, "state", m->state);
+    json_key_str(j, "name", k->plan->services[i].name);
+    json_key_str(j, "state", m->state);
     json_key(j, "ready");
     json_bool(j, m->good);
     json_key(j, "pid");
@@ -171,8 +159,8 @@ static void add_service(struct json *j, const struct keeper *k, size_t i)
         json_int(j, m->pid);
     else
         json_null(j);
-    key_int(j, "restarts", m->starts > 1 ? m->starts - 1 : 0);
-    key_str(j, "address", text);
+    json_key_int(j, "restarts", m->starts > 1 ? m->starts - 1 : 0);
+    json_key_str(j, "address", text);
     json_end_object(j);
 }
 
@@ -199,8 +187,8 @@ static void answer_status(struct keeper *k, struct keeper_conn *c)
 static void add_user(struct json *j, const struct spawn_user *u)
 {
     json_object(j);
-    key_int(j, "uid", u->uid);
-    key_int(j, "gid", u->gid);
+    json_key_int(j, "uid", u->uid);
+    json_key_int(j, "gid", u->gid);
     json_key(j, "groups");
     json_array(j);
     for (int i = 0; i < u->groups_n; i++)
@@ -215,8 +203,8 @@ static void answer_world(struct keeper *k, struct keeper_conn *c, const struct l
     struct buf out = {0};
     struct json j;
     answer_begin(&j, &out, 0);
-    key_int(&j, "init_pid", lab_init_pid(k->bed.lab));
-    key_str(&j, "dir", w->dir);
+    json_key_int(&j, "init_pid", lab_init_pid(k->bed.lab));
+    json_key_str(&j, "dir", w->dir);
     json_key(&j, "env");
     json_array(&j);
     for (char **e = w->env; *e; e++)
@@ -372,7 +360,7 @@ void keeper_serve_end(struct keeper *k, int status, const char *error)
             struct json j;
             answer_begin(&j, &out, status);
             if (status)
-                key_str(&j, "error", error);
+                json_key_str(&j, "error", error);
             answer_end(&j, c, NULL);
         }
         close_conn(c);

@@ -3,7 +3,7 @@
  * they came.
  *
  * Two sizes of room: for packets as they are on the wire, and for the kernel's 64 KiB segments. All
- * address space is taken at hold_init (about 330 MiB, of which the kernel gives memory only for
+ * address space is taken at hold_init (about 360 MiB, of which the kernel gives memory only for
  * what was used at once at the most), nothing later; so 1 Gbit/s waits for more than a second. When
  * there is no room hold_take says so (NULL) and the caller counts a loss that nobody asked for.
  *

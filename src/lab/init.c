@@ -107,9 +107,8 @@ static _Noreturn void run_switch(struct init *in, int control)
         keep[2 * i + 2] = in->ports[i].fd;
         keep[2 * i + 3] = in->ports[i].fd6;
     }
-    for (unsigned i = 1; i < in->ports_n; i++)
-        names[i] = in->config->plan->services[i - 1].name;
     for (unsigned i = 1; i < in->ports_n; i++) {
+        names[i] = in->config->plan->services[i - 1].name;
         entries[i - 1] = (struct names_entry){
             .name = names[i], .ipv4 = switch_addr(i), .has_ipv6 = in->config->plan->lab_ipv6};
         switch_addr6(i, entries[i - 1].ipv6);

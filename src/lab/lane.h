@@ -8,7 +8,7 @@
  * Correlation: with that probability a packet repeats the draw of the one before it, otherwise it
  * draws anew. The share that was asked stays exact and the correlation with the packet before is
  * what was asked. (netem mixes the two numbers instead, whose sum is no longer uniform: 10 % loss
- * at 50 % correlation loses well under 1 % there. See tc-netem(8), sch_netem.c get_crandom.)
+ * at 50 % correlation loses 0.1 % there. See tc-netem(8), sch_netem.c get_crandom.)
  *
  * Reordering as in netem: a packet that is drawn goes at once, ahead of those that wait; it means
  * nothing without a delay. Plain data, ready after lane_init, nothing to free; one thread.

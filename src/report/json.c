@@ -12,18 +12,6 @@
 
 #define REPORT_VERSION 1
 
-static void key_str(struct json *j, const char *key, const char *value)
-{
-    json_key(j, key);
-    json_str(j, value);
-}
-
-static void key_int(struct json *j, const char *key, int64_t value)
-{
-    json_key(j, key);
-    json_int(j, value);
-}
-
 static void key_num(struct json *j, const char *key, double value)
 {
     json_key(j, key);
@@ -57,58 +45,58 @@ static void run_part(struct json *j, const struct gather_run *run,
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->meta.seed);
     json_key(j, "run");
     json_object(j);
-    key_str(j, "id", run->meta.run_id);
-    key_str(j, "file", run->path);
-    key_str(j, "squall_version", run->meta.squall_version);
-    key_str(j, "machine", run->meta.machine);
-    key_str(j, "tier", run->meta.tier);
-    key_str(j, "seed", seed); /* text: 64 bits do not survive every JSON reader */
-    key_str(j, "started", when);
-    key_int(j, "started_wall_ns", run->meta.started_wall_ns);
-    key_int(j, "duration_ns", run->meta.ended_ns);
-    key_str(j, "end", run->meta.how ? run->meta.how : "cut off");
+    json_key_str(j, "id", run->meta.run_id);
+    json_key_str(j, "file", run->path);
+    json_key_str(j, "squall_version", run->meta.squall_version);
+    json_key_str(j, "machine", run->meta.machine);
+    json_key_str(j, "tier", run->meta.tier);
+    json_key_str(j, "seed", seed); /* text: 64 bits do not survive every JSON reader */
+    json_key_str(j, "started", when);
+    json_key_int(j, "started_wall_ns", run->meta.started_wall_ns);
+    json_key_int(j, "duration_ns", run->meta.ended_ns);
+    json_key_str(j, "end", run->meta.how ? run->meta.how : "cut off");
     json_end_object(j);
     json_key(j, "plan");
     json_object(j);
-    key_str(j, "name", run->meta.plan_name);
-    key_str(j, "about", checks->plan ? checks->plan->about : NULL);
-    key_str(j, "file", run->meta.plan_file);
+    json_key_str(j, "name", run->meta.plan_name);
+    json_key_str(j, "about", checks->plan ? checks->plan->about : NULL);
+    json_key_str(j, "file", run->meta.plan_file);
     json_end_object(j);
 }
 
 static void check_part(struct json *j, const struct check_result *c)
 {
     json_object(j);
-    key_str(j, "kind", c->kind);
-    key_str(j, "name", c->name);
-    key_str(j, "verdict", verdict_names[c->verdict]);
-    key_str(j, "value", c->value);
-    key_str(j, "limit", c->limit);
+    json_key_str(j, "kind", c->kind);
+    json_key_str(j, "name", c->name);
+    json_key_str(j, "verdict", verdict_names[c->verdict]);
+    json_key_str(j, "value", c->value);
+    json_key_str(j, "limit", c->limit);
     key_num(j, "value_num", c->value_num);
     key_num(j, "limit_num", c->limit_num);
     key_num(j, "margin_ratio", c->margin);
-    key_str(j, "reason", c->reason);
+    json_key_str(j, "reason", c->reason);
     key_time(j, "at_ns", c->at_ns);
     json_key(j, "details");
     json_array(j);
     for (size_t i = 0; i < c->details_n; i++)
         json_str(j, c->details[i]);
     json_end_array(j);
-    key_int(j, "details_all", (int64_t)c->details_all);
+    json_key_int(j, "details_all", (int64_t)c->details_all);
     json_end_object(j);
 }
 
 static void fates_part(struct json *j, const uint64_t fates[FATE_COUNT])
 {
     for (int i = FATE_NONE + 1; i < FATE_COUNT; i++)
-        key_int(j, fate_names[i], (int64_t)fates[i]);
+        json_key_int(j, fate_names[i], (int64_t)fates[i]);
 }
 
 static void span_part(struct json *j, const struct gather_span *s)
 {
-    key_int(j, "due", (int64_t)s->fates.due);
+    json_key_int(j, "due", (int64_t)s->fates.due);
     fates_part(j, s->fates.fates);
-    key_int(j, "latency_samples", (int64_t)s->latency.samples);
+    json_key_int(j, "latency_samples", (int64_t)s->latency.samples);
     key_time(j, "p50_ns", s->latency.p50_ns);
     key_time(j, "p95_ns", s->latency.p95_ns);
     key_time(j, "p99_ns", s->latency.p99_ns);
@@ -123,7 +111,7 @@ static void reasons_part(struct json *j, const struct reader_fates *f)
     json_object(j);
     for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
         if (f->reasons[i] > 0)
-            key_int(j, fate_reason_names[i], (int64_t)f->reasons[i]);
+            json_key_int(j, fate_reason_names[i], (int64_t)f->reasons[i]);
     json_end_object(j);
 }
 
@@ -133,8 +121,8 @@ static void statuses_part(struct json *j, const struct gather_load *l)
     json_array(j);
     for (size_t i = 0; i < l->statuses_n; i++) {
         json_object(j);
-        key_int(j, "status", l->statuses[i].status);
-        key_int(j, "count", (int64_t)l->statuses[i].count);
+        json_key_int(j, "status", l->statuses[i].status);
+        json_key_int(j, "count", (int64_t)l->statuses[i].count);
         json_end_object(j);
     }
     json_end_array(j);
@@ -151,8 +139,8 @@ static void settlement_part(struct json *j, const struct gather_load *l)
     key_bool(j, "read", l->settled.read);
     key_bool(j, "stable", l->settled.stable);
     key_time(j, "at_ns", l->settled.read ? l->settled.t_ns : -1);
-    key_int(j, "objects", (int64_t)l->settled.objects);
-    key_str(j, "problem", l->settled.problem);
+    json_key_int(j, "objects", (int64_t)l->settled.objects);
+    json_key_str(j, "problem", l->settled.problem);
     json_end_object(j);
 }
 
@@ -164,13 +152,13 @@ static void generator_part(struct json *j, const struct gather_load *l)
         return;
     }
     json_object(j);
-    key_int(j, "sent", (int64_t)l->head.end.sent);
-    key_int(j, "late", (int64_t)l->head.end.late);
-    key_int(j, "connects", (int64_t)l->head.end.connects);
-    key_int(j, "lateness_p99_ns", l->head.end.lateness_p99_ns);
-    key_int(j, "lateness_max_ns", l->head.end.lateness_max_ns);
-    key_int(j, "started_ns", l->head.end.started_ns);
-    key_int(j, "ended_ns", l->head.end.ended_ns);
+    json_key_int(j, "sent", (int64_t)l->head.end.sent);
+    json_key_int(j, "late", (int64_t)l->head.end.late);
+    json_key_int(j, "connects", (int64_t)l->head.end.connects);
+    json_key_int(j, "lateness_p99_ns", l->head.end.lateness_p99_ns);
+    json_key_int(j, "lateness_max_ns", l->head.end.lateness_max_ns);
+    json_key_int(j, "started_ns", l->head.end.started_ns);
+    json_key_int(j, "ended_ns", l->head.end.ended_ns);
     json_end_object(j);
 }
 
@@ -181,7 +169,7 @@ static void curve_part(struct json *j, const struct gather_run *run, const struc
     for (size_t i = 0; i < run->buckets_n; i++) {
         const struct gather_bucket *b = &l->buckets[i];
         json_object(j);
-        key_int(j, "start_ns", (int64_t)i * run->bucket_s * NS_PER_S);
+        json_key_int(j, "start_ns", (int64_t)i * run->bucket_s * NS_PER_S);
         fates_part(j, b->fates);
         key_time(j, "p50_ns", b->p50_ns);
         key_time(j, "p99_ns", b->p99_ns);
@@ -193,9 +181,9 @@ static void curve_part(struct json *j, const struct gather_run *run, const struc
 static void load_part(struct json *j, const struct gather_run *run, const struct gather_load *l)
 {
     json_object(j);
-    key_str(j, "name", l->head.name);
-    key_str(j, "model", l->head.model == PLAN_OPEN ? "open" : "closed");
-    key_int(j, "due", (int64_t)l->due);
+    json_key_str(j, "name", l->head.name);
+    json_key_str(j, "model", l->head.model == PLAN_OPEN ? "open" : "closed");
+    json_key_int(j, "due", (int64_t)l->due);
     fates_part(j, l->fates);
     reasons_part(j, &l->all.fates);
     statuses_part(j, l);
@@ -211,7 +199,7 @@ static void load_part(struct json *j, const struct gather_run *run, const struct
         if (run->phases[i].start_ns < 0)
             continue;
         json_object(j);
-        key_str(j, "phase", run->phases[i].name);
+        json_key_str(j, "phase", run->phases[i].name);
         span_part(j, &l->phases[i]);
         json_end_object(j);
     }
@@ -228,8 +216,8 @@ static void phases_part(struct json *j, const struct gather_run *run)
     json_array(j);
     for (size_t i = 0; i < run->phases_n; i++) {
         json_object(j);
-        key_str(j, "name", run->phases[i].name);
-        key_str(j, "kind", kinds[run->phases[i].kind]);
+        json_key_str(j, "name", run->phases[i].name);
+        json_key_str(j, "kind", kinds[run->phases[i].kind]);
         key_time(j, "start_ns", run->phases[i].start_ns);
         key_time(j, "end_ns", run->phases[i].end_ns);
         json_end_object(j);
@@ -244,15 +232,15 @@ static void faults_part(struct json *j, const struct gather_run *run)
     for (size_t i = 0; i < run->faults_n; i++) {
         const struct gather_fault *f = &run->faults[i];
         json_object(j);
-        key_str(j, "name", f->name);
-        key_str(j, "kind", f->kind);
-        key_str(j, "phase", f->phase >= 0 ? run->phases[f->phase].name : NULL);
-        key_str(j, "targets", f->targets);
-        key_str(j, "state", f->state);
-        key_str(j, "asked", f->asked);
-        key_str(j, "measured", f->measured);
-        key_str(j, "undone", f->undone);
-        key_str(j, "text", f->text);
+        json_key_str(j, "name", f->name);
+        json_key_str(j, "kind", f->kind);
+        json_key_str(j, "phase", f->phase >= 0 ? run->phases[f->phase].name : NULL);
+        json_key_str(j, "targets", f->targets);
+        json_key_str(j, "state", f->state);
+        json_key_str(j, "asked", f->asked);
+        json_key_str(j, "measured", f->measured);
+        json_key_str(j, "undone", f->undone);
+        json_key_str(j, "text", f->text);
         key_bool(j, "one_shot", f->one_shot);
         key_time(j, "start_ns", f->start_ns);
         key_time(j, "end_ns", f->end_ns);
@@ -268,24 +256,24 @@ static void events_part(struct json *j, const struct gather_run *run)
     for (size_t i = 0; i < run->events_n; i++) {
         const struct gather_event *e = &run->events[i];
         json_object(j);
-        key_int(j, "t_ns", e->t_ns);
-        key_str(j, "kind", e->kind);
-        key_str(j, "subject", e->subject);
-        key_str(j, "severity", e->severity);
-        key_str(j, "text", e->text);
+        json_key_int(j, "t_ns", e->t_ns);
+        json_key_str(j, "kind", e->kind);
+        json_key_str(j, "subject", e->subject);
+        json_key_str(j, "severity", e->severity);
+        json_key_str(j, "text", e->text);
         json_end_object(j);
     }
     json_end_array(j);
-    key_int(j, "events_left_out", (int64_t)run->events_left_out);
+    json_key_int(j, "events_left_out", (int64_t)run->events_left_out);
 }
 
 static void document(struct json *j, const struct gather_run *run,
                      const struct check_results *checks)
 {
     json_object(j);
-    key_int(j, "squall_report", REPORT_VERSION);
-    key_str(j, "verdict", verdict_names[checks->verdict]);
-    key_str(j, "reason", checks->reason);
+    json_key_int(j, "squall_report", REPORT_VERSION);
+    json_key_str(j, "verdict", verdict_names[checks->verdict]);
+    json_key_str(j, "reason", checks->reason);
     run_part(j, run, checks);
     json_key(j, "checks");
     json_array(j);
